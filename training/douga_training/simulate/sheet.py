@@ -1,0 +1,243 @@
+"""A sheet of cel: the surface that drawn things are painted on, with the class of every sample kept beside its paint.
+
+The sheet is drawn without antialiasing at twice the frame's size (as paint programs do it) and averaged down at
+the end, so the truth is exact: a pixel is a line where at least half of its samples are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from douga.classes import DougaClass
+
+EMPTY = 255  # id of a sample that nobody has painted
+_SHIFT = 4  # cv2 draws with 1/16 px
+Points = NDArray[np.float64]  # (N, 2), x right and y down, in frame pixels
+Rgb = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Area:
+    """A painted shape. Only the samples that it still shows (that nothing was painted over) can be toned later."""
+
+    key: int
+    box: tuple[int, int, int, int]  # x0, y0, x1, y1 in samples
+
+
+@dataclass(frozen=True)
+class CelArt:
+    """A finished cel. rgb: (H, W, 3) uint8; alpha: (H, W) uint8, straight; ids: (H, W) uint8 class ids.
+
+    Where alpha is below one half, ids is flat.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8]
+    ids: NDArray[np.uint8]
+
+
+class Sheet:
+    """Paint areas back to front, tone them, ink their lines, then `resolve`.
+
+    size_wh: frame size in px. origin_xy: frame position of the sheet's top left corner, so that a small sheet can
+    show a part of a large drawing; everything is given in frame coordinates and clipped to the sheet.
+    """
+
+    def __init__(
+        self, size_wh: tuple[int, int], *, origin_xy: tuple[float, float] = (0.0, 0.0), oversample: int = 2
+    ) -> None:
+        self.oversample = oversample
+        self.size_wh = size_wh
+        self._origin = np.asarray(origin_xy, np.float64)
+        w, h = size_wh[0] * oversample, size_wh[1] * oversample
+        self.fill = np.full((h, w, 3), 255, np.uint8)  # paint, also below the lines
+        self.ink = np.zeros((h, w, 3), np.uint8)  # colour of the visible line, where there is one
+        self.ids = np.full((h, w), EMPTY, np.uint8)
+        self._owner = np.zeros((h, w), np.uint16)  # key of the topmost area
+        self._keys = 0
+
+    # -- coordinates -------------------------------------------------------------------------------------------
+
+    def _fixed(self, points: Points) -> NDArray[np.int32]:
+        samples = (np.asarray(points, np.float64).reshape(-1, 2) - self._origin) * self.oversample - 0.5
+        return np.round(np.clip(samples, -30000, 30000) * (1 << _SHIFT)).astype(np.int32)
+
+    def _box(self, points: Points, margin_px: float) -> tuple[int, int, int, int] | None:
+        """Bounding box in samples, clipped to the sheet; None where nothing of it shows."""
+        p = (np.asarray(points, np.float64).reshape(-1, 2) - self._origin) * self.oversample
+        m = margin_px * self.oversample + 2
+        h, w = self.ids.shape
+        x0, y0 = np.floor(p.min(0) - m).astype(int)
+        x1, y1 = np.ceil(p.max(0) + m).astype(int)
+        x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
+        return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+    def _shape_mask(self, shape: Points, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+        x0, y0, x1, y1 = box
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        offset = np.array([x0, y0], np.int32) << _SHIFT
+        cv2.fillPoly(mask, [self._fixed(shape) - offset], 1, cv2.LINE_8, _SHIFT)
+        return mask
+
+    # -- painting ----------------------------------------------------------------------------------------------
+
+    def area(self, shape: Points, paint: Rgb, fill: DougaClass = DougaClass.FLAT) -> Area:
+        """Paint a closed polygon over everything below it. Returns a handle for `tone` and `stroke`."""
+        self._keys += 1
+        box = self._box(shape, 0)
+        if box is None:
+            return Area(self._keys, (0, 0, 0, 0))
+        corners = [self._fixed(shape)]
+        cv2.fillPoly(self.fill, corners, paint, cv2.LINE_8, _SHIFT)
+        cv2.fillPoly(self.ids, corners, int(fill), cv2.LINE_8, _SHIFT)
+        x0, y0, x1, y1 = box
+        mask = self._shape_mask(shape, box).view(bool)
+        np.copyto(self._owner[y0:y1, x0:x1], self._keys, where=mask)
+        return Area(self._keys, box)
+
+    def tone(
+        self,
+        areas: Area | Sequence[Area],
+        shape: Points,
+        paint: Rgb,
+        fill: DougaClass,
+        line: DougaClass | None,
+        *,
+        inverse: bool = False,
+        line_px: float = 2.0,
+    ) -> None:
+        """Lay a tone (shade, highlight, colour) over what the areas still show, lines kept.
+
+        shape: polygon of the tone; with `inverse` everything outside of it is toned. line: trace class along the
+        border between tone and the rest of the areas; it has no colour of its own, and None draws none.
+        """
+        areas = [areas] if isinstance(areas, Area) else list(areas)
+        boxes = [a.box for a in areas if a.box[2] > a.box[0]]
+        if not boxes:
+            return
+        own = np.array(boxes)
+        x0, y0, x1, y1 = *own[:, :2].min(0), *own[:, 2:].max(0)
+        if not inverse:
+            around = self._box(shape, line_px)
+            if around is None:
+                return
+            x0, y0, x1, y1 = max(x0, around[0]), max(y0, around[1]), min(x1, around[2]), min(y1, around[3])
+        if x0 >= x1 or y0 >= y1:
+            return
+        owner = self._owner[y0:y1, x0:x1]
+        within = np.zeros(owner.shape, bool)
+        for a in areas:
+            within |= owner == a.key
+        inside = self._shape_mask(shape, (x0, y0, x1, y1)).view(bool)
+        toned = within & (~inside if inverse else inside)
+        if not toned.any():
+            return
+        np.copyto(self.fill[y0:y1, x0:x1], np.array(paint, np.uint8), where=toned[..., None])
+        ids = self.ids[y0:y1, x0:x1]
+        np.copyto(ids, np.uint8(fill), where=toned & (ids != DougaClass.VISIBLE_LINE))
+        if line is None:
+            return
+        near = np.ones((3, 3), np.uint8)
+        rest = (within & ~toned).view(np.uint8)
+        border = cv2.dilate(toned.view(np.uint8), near) & cv2.dilate(rest, near)  # two samples wide
+        grow = round(line_px * self.oversample) - 2
+        if grow > 0:
+            border = cv2.dilate(border, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow + 1, grow + 1)))
+        np.copyto(ids, np.uint8(line), where=border.view(bool) & within & (ids != DougaClass.VISIBLE_LINE))
+
+    def stroke(
+        self,
+        points: Points,
+        width_px: float,
+        ink: Rgb,
+        *,
+        taper: tuple[float, float] = (0.0, 0.0),
+        within: Area | Sequence[Area] | None = None,
+        closed: bool = False,
+        line: DougaClass = DougaClass.VISIBLE_LINE,
+    ) -> None:
+        """Ink a line. points: (N, 2) polyline, already dense enough to look smooth.
+
+        taper: shares of the length over which the width grows from nothing at the start and falls to nothing at
+        the end. within: draw only on what these areas still show. A trace class as `line` leaves the paint alone.
+        """
+        points = np.asarray(points, np.float64).reshape(-1, 2)
+        box = self._box(points, width_px)
+        if box is None or len(points) < 2:
+            return
+        if closed:
+            points = np.vstack([points, points[:1]])
+        x0, y0, x1, y1 = box
+        mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
+        fixed = self._fixed(points) - (np.array([x0, y0], np.int32) << _SHIFT)
+        for start, end, thickness in zip(
+            fixed[:-1].tolist(), fixed[1:].tolist(), self._thickness(points, width_px, taper), strict=True
+        ):
+            cv2.line(mask, start, end, 1, thickness, cv2.LINE_8, _SHIFT)
+        inked = mask.view(bool)
+        if within is not None:
+            owner = self._owner[y0:y1, x0:x1]
+            keys = [within.key] if isinstance(within, Area) else [a.key for a in within]
+            inked = inked & np.isin(owner, keys)
+        np.copyto(self.ids[y0:y1, x0:x1], np.uint8(line), where=inked)
+        if line == DougaClass.VISIBLE_LINE:
+            np.copyto(self.ink[y0:y1, x0:x1], np.array(ink, np.uint8), where=inked[..., None])
+
+    def _thickness(self, points: Points, width_px: float, taper: tuple[float, float]) -> list[int]:
+        """Thickness in samples of each segment of a tapered polyline."""
+        length = np.linalg.norm(np.diff(points, axis=0), axis=1)
+        middle = (np.cumsum(length) - length / 2) / max(length.sum(), 1e-9)
+        rise = np.clip(middle / taper[0], 0, 1) if taper[0] > 0 else 1.0
+        fall = np.clip((1 - middle) / taper[1], 0, 1) if taper[1] > 0 else 1.0
+        share = np.broadcast_to(np.minimum(rise, fall), middle.shape)
+        wide = np.maximum(1, np.round(width_px * self.oversample * np.sqrt(share)))
+        return [int(t) for t in wide]
+
+    # -- result ------------------------------------------------------------------------------------------------
+
+    def resolve(self, *, line_tint: float = 0.0, tint_depth: float = 0.45) -> CelArt:
+        """Average the samples down to frame pixels.
+
+        line_tint: 0 keeps the ink, 1 draws every visible line in a darker tint of the paint beside it, whose
+        brightness is `tint_depth` of the paint's. Classes and alpha are the same whatever the tint.
+        """
+        painted = self.ids != EMPTY
+        is_ink = self.ids == DougaClass.VISIBLE_LINE
+        ink = self.ink
+        if line_tint > 0:
+            ink = cv2.addWeighted(ink, 1 - line_tint, self._tints(tint_depth), line_tint, 0)
+        samples = np.where(is_ink[..., None], ink, self.fill)
+        cover = painted.astype(np.float32)
+        mean = cv2.resize(samples * cover[..., None], self.size_wh, interpolation=cv2.INTER_AREA)
+        share = cv2.resize(cover, self.size_wh, interpolation=cv2.INTER_AREA)
+        rgb = mean / np.maximum(share, 1e-6)[..., None]
+        alpha = np.round(share * 255).astype(np.uint8)
+        return CelArt(np.clip(np.round(rgb), 0, 255).astype(np.uint8), alpha, self._resolve_ids(share))
+
+    def _tints(self, depth: float) -> NDArray[np.uint8]:
+        """A darker, more saturated neighbour colour for every line sample, from the paint around it."""
+        paint = ((self.ids != EMPTY) & (self.ids != DougaClass.VISIBLE_LINE)).astype(np.float32)
+        reach = (6 * self.oversample + 1,) * 2
+        colour = cv2.blur(self.fill * paint[..., None], reach) / np.maximum(cv2.blur(paint, reach), 1e-3)[..., None]
+        grey = colour.mean(-1, keepdims=True)
+        return np.clip((grey + (colour - grey) * 1.35) * depth, 0, 255).astype(np.uint8)
+
+    def _resolve_ids(self, share: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """The class of a pixel: a line that covers half of it (visible before trace lines), else its main area."""
+        ids = np.zeros(share.shape, np.uint8)
+        best = np.zeros(share.shape, np.float32)
+        present = [c for c in DougaClass if (self.ids == c).any()]
+        lines = [c for c in present if 1 <= c <= 5]
+        for c in sorted(set(present) - set(lines)) + sorted(lines, reverse=True):
+            cover = cv2.resize((self.ids == c).astype(np.float32), self.size_wh, interpolation=cv2.INTER_AREA)
+            wins = cover >= 0.5 if c in lines else cover > best
+            ids[wins] = c
+            if c not in lines:
+                best = np.maximum(best, cover)
+        ids[share < 0.5] = 0
+        return ids

@@ -27,6 +27,12 @@ def rgb_of(hue: float, saturation: float, value: float) -> Rgb:
     return round(r * 255), round(g * 255), round(b * 255)
 
 
+def mix(a: Rgb, b: Rgb, share: float) -> Rgb:
+    """From a (share 0) to b (share 1), sRGB 0 to 255."""
+    r, g, bl = (round(x + (y - x) * share) for x, y in zip(a, b, strict=True))
+    return r, g, bl
+
+
 def _towards(hue: float, goal: float, step: float) -> float:
     """Turn a hue by at most `step` the short way round towards another."""
     turn = (goal - hue + 0.5) % 1.0 - 0.5

@@ -1,7 +1,8 @@
-"""A sheet of cel: the surface that drawn things are painted on, with the class of every sample kept beside its paint.
+"""A sheet of cel: the surface that drawn things are painted on, with the class of every sample kept beside
+its paint.
 
-The sheet is drawn without antialiasing at twice the frame's size (as paint programs do it) and averaged down at
-the end, so the truth is exact: a pixel is a line where at least half of its samples are.
+The sheet is drawn without antialiasing at twice the frame's size (as paint programs do it) and averaged down
+at the end, so the truth is exact: a pixel is a line where at least half of its samples are.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import DougaClass
+from douga.classes import AREA_CLASSES, LINE_CLASSES, DougaClass
 
 EMPTY = 255  # id of a sample that nobody has painted
 _SHIFT = 4  # cv2 draws with 1/16 px
@@ -23,7 +24,10 @@ Rgb = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Area:
-    """A painted shape. Only the samples that it still shows (that nothing was painted over) can be toned later."""
+    """A painted shape.
+
+    Only the samples that it still shows (that nothing was painted over) can be toned later.
+    """
 
     key: int
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 in samples
@@ -44,8 +48,8 @@ class CelArt:
 class Sheet:
     """Paint areas back to front, tone them, ink their lines, then `resolve`.
 
-    size_wh: frame size in px. origin_xy: frame position of the sheet's top left corner, so that a small sheet can
-    show a part of a large drawing; everything is given in frame coordinates and clipped to the sheet.
+    size_wh: frame size in px. origin_xy: frame position of the sheet's top left corner, so that a small sheet
+    can show a part of a large drawing; everything is given in frame coordinates and clipped to the sheet.
     """
 
     def __init__(
@@ -61,7 +65,12 @@ class Sheet:
         self._owner = np.zeros((h, w), np.uint16)  # key of the topmost area
         self._keys = 0
 
-    # -- coordinates -------------------------------------------------------------------------------------------
+    def frame_box(self) -> tuple[float, float, float, float]:
+        """The part of the frame that this sheet shows: x0, y0, x1, y1 in frame pixels."""
+        x, y = (float(v) for v in self._origin)
+        return x, y, x + self.size_wh[0], y + self.size_wh[1]
+
+    # -- coordinates -----------------------------------------------------------------------------------------
 
     def _fixed(self, points: Points) -> NDArray[np.int32]:
         samples = (np.asarray(points, np.float64).reshape(-1, 2) - self._origin) * self.oversample - 0.5
@@ -77,33 +86,41 @@ class Sheet:
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, w), min(y1, h)
         return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
-    def _shape_mask(self, shape: Points, box: tuple[int, int, int, int]) -> NDArray[np.uint8]:
+    def _shape_mask(
+        self, shape: Points | Sequence[Points], box: tuple[int, int, int, int]
+    ) -> NDArray[np.uint8]:
         x0, y0, x1, y1 = box
         mask = np.zeros((y1 - y0, x1 - x0), np.uint8)
         offset = np.array([x0, y0], np.int32) << _SHIFT
-        cv2.fillPoly(mask, [self._fixed(shape) - offset], 1, cv2.LINE_8, _SHIFT)
+        for polygon in [shape] if isinstance(shape, np.ndarray) else shape:
+            cv2.fillPoly(mask, [self._fixed(polygon) - offset], 1, cv2.LINE_8, _SHIFT)
         return mask
 
-    # -- painting ----------------------------------------------------------------------------------------------
+    # -- painting --------------------------------------------------------------------------------------------
 
-    def area(self, shape: Points, paint: Rgb, fill: DougaClass = DougaClass.FLAT) -> Area:
-        """Paint a closed polygon over everything below it. Returns a handle for `tone` and `stroke`."""
+    def area(self, shape: Points | Sequence[Points], paint: Rgb, fill: DougaClass = DougaClass.FLAT) -> Area:
+        """Paint a closed polygon, or several as one area, over everything below it.
+
+        Returns a handle for `tone` and `stroke`.
+        """
         self._keys += 1
-        box = self._box(shape, 0)
+        polygons = [shape] if isinstance(shape, np.ndarray) else list(shape)
+        box = self._box(np.vstack(polygons), 0)
         if box is None:
             return Area(self._keys, (0, 0, 0, 0))
-        corners = [self._fixed(shape)]
-        cv2.fillPoly(self.fill, corners, paint, cv2.LINE_8, _SHIFT)
-        cv2.fillPoly(self.ids, corners, int(fill), cv2.LINE_8, _SHIFT)
+        for polygon in polygons:
+            corners = [self._fixed(polygon)]
+            cv2.fillPoly(self.fill, corners, paint, cv2.LINE_8, _SHIFT)
+            cv2.fillPoly(self.ids, corners, int(fill), cv2.LINE_8, _SHIFT)
         x0, y0, x1, y1 = box
-        mask = self._shape_mask(shape, box).view(bool)
+        mask = self._shape_mask(polygons, box).view(bool)
         np.copyto(self._owner[y0:y1, x0:x1], self._keys, where=mask)
         return Area(self._keys, box)
 
     def tone(
         self,
         areas: Area | Sequence[Area],
-        shape: Points,
+        shape: Points | Sequence[Points],
         paint: Rgb,
         fill: DougaClass,
         line: DougaClass | None,
@@ -113,17 +130,19 @@ class Sheet:
     ) -> None:
         """Lay a tone (shade, highlight, colour) over what the areas still show, lines kept.
 
-        shape: polygon of the tone; with `inverse` everything outside of it is toned. line: trace class along the
-        border between tone and the rest of the areas; it has no colour of its own, and None draws none.
+        shape: polygon of the tone, or several that merge into one; with `inverse` everything outside of it is
+        toned. line: trace class along the border between tone and the rest of the areas; it has no colour of
+        its own, and None draws none.
         """
         areas = [areas] if isinstance(areas, Area) else list(areas)
         boxes = [a.box for a in areas if a.box[2] > a.box[0]]
         if not boxes:
             return
         own = np.array(boxes)
-        x0, y0, x1, y1 = *own[:, :2].min(0), *own[:, 2:].max(0)
+        x0, y0 = own[:, :2].min(0)
+        x1, y1 = own[:, 2:].max(0)
         if not inverse:
-            around = self._box(shape, line_px)
+            around = self._box(shape if isinstance(shape, np.ndarray) else np.vstack(list(shape)), line_px)
             if around is None:
                 return
             x0, y0, x1, y1 = max(x0, around[0]), max(y0, around[1]), min(x1, around[2]), min(y1, around[3])
@@ -150,6 +169,53 @@ class Sheet:
             border = cv2.dilate(border, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow + 1, grow + 1)))
         np.copyto(ids, np.uint8(line), where=border.view(bool) & within & (ids != DougaClass.VISIBLE_LINE))
 
+    def glaze(
+        self,
+        areas: Area | Sequence[Area],
+        paint: Rgb,
+        start_xy: Sequence[float],
+        end_xy: Sequence[float],
+        *,
+        shape: Points | None = None,
+        amount: float = 1.0,
+        radial: bool = False,
+    ) -> None:
+        """Airbrush: mix paint softly into what the areas still show. It leaves no border and changes no
+        class.
+
+        The mix grows from nothing at start to `amount` at end (a gradient across), or, if radial, falls from
+        `amount` at start to nothing at the distance of end. shape: polygon that limits it.
+        """
+        areas = [areas] if isinstance(areas, Area) else list(areas)
+        start, end = np.asarray(start_xy, np.float64), np.asarray(end_xy, np.float64)
+        reach = max(float(np.linalg.norm(end - start)), 1e-6)
+        limit = shape if shape is not None else np.stack([start - reach, start + reach])
+        box = (
+            self._box(limit, 0)
+            if shape is not None or radial
+            else (0, 0, self.ids.shape[1], self.ids.shape[0])
+        )
+        if box is None:
+            return
+        own = np.array([a.box for a in areas])
+        x0, y0, x1, y1 = (max(box[0], own[:, 0].min()), max(box[1], own[:, 1].min()),
+                          min(box[2], own[:, 2].max()), min(box[3], own[:, 3].max()))  # fmt: skip
+        if x0 >= x1 or y0 >= y1:
+            return
+        within = np.isin(self._owner[y0:y1, x0:x1], [a.key for a in areas])
+        if shape is not None:
+            within &= self._shape_mask(shape, (x0, y0, x1, y1)).view(bool)
+        x = (np.arange(x0, x1) + 0.5) / self.oversample + self._origin[0] - start[0]
+        y = (np.arange(y0, y1) + 0.5) / self.oversample + self._origin[1] - start[1]
+        if radial:
+            share = np.clip(1 - (x[None, :] ** 2 + y[:, None] ** 2) / reach**2, 0, 1) ** 2
+        else:
+            along = (end - start) / reach**2
+            share = np.clip(x[None, :] * along[0] + y[:, None] * along[1], 0, 1)
+        share = (share * within * amount).astype(np.float32)[..., None]
+        fill = self.fill[y0:y1, x0:x1]
+        fill[:] = np.round(fill + (np.array(paint, np.float32) - fill) * share).astype(np.uint8)
+
     def stroke(
         self,
         points: Points,
@@ -163,8 +229,9 @@ class Sheet:
     ) -> None:
         """Ink a line. points: (N, 2) polyline, already dense enough to look smooth.
 
-        taper: shares of the length over which the width grows from nothing at the start and falls to nothing at
-        the end. within: draw only on what these areas still show. A trace class as `line` leaves the paint alone.
+        taper: shares of the length over which the width grows from nothing at the start and falls to nothing
+        at the end. within: draw only on what these areas still show. A trace class as `line` leaves the paint
+        alone.
         """
         points = np.asarray(points, np.float64).reshape(-1, 2)
         box = self._box(points, width_px)
@@ -198,7 +265,7 @@ class Sheet:
         wide = np.maximum(1, np.round(width_px * self.oversample * np.sqrt(share)))
         return [int(t) for t in wide]
 
-    # -- result ------------------------------------------------------------------------------------------------
+    # -- result ----------------------------------------------------------------------------------------------
 
     def resolve(self, *, line_tint: float = 0.0, tint_depth: float = 0.45) -> CelArt:
         """Average the samples down to frame pixels.
@@ -206,38 +273,97 @@ class Sheet:
         line_tint: 0 keeps the ink, 1 draws every visible line in a darker tint of the paint beside it, whose
         brightness is `tint_depth` of the paint's. Classes and alpha are the same whatever the tint.
         """
-        painted = self.ids != EMPTY
-        is_ink = self.ids == DougaClass.VISIBLE_LINE
-        ink = self.ink
+        w, h = self.size_wh
+        art = CelArt(
+            np.full((h, w, 3), 255, np.uint8), np.zeros((h, w), np.uint8), np.zeros((h, w), np.uint8)
+        )
+        box = self._painted_box()
+        if box is None:
+            return art
+        x0, y0, x1, y1 = box
+        n = self.oversample
+        samples = np.s_[y0 * n : y1 * n, x0 * n : x1 * n]
+        ids, colour = self.ids[samples], self.fill[samples].copy()
+        is_ink = cv2.compare(ids, int(DougaClass.VISIBLE_LINE), cv2.CMP_EQ)
+        ink = self.ink[samples]
         if line_tint > 0:
-            ink = cv2.addWeighted(ink, 1 - line_tint, self._tints(tint_depth), line_tint, 0)
-        samples = np.where(is_ink[..., None], ink, self.fill)
-        cover = painted.astype(np.float32)
-        mean = cv2.resize(samples * cover[..., None], self.size_wh, interpolation=cv2.INTER_AREA)
-        share = cv2.resize(cover, self.size_wh, interpolation=cv2.INTER_AREA)
-        rgb = mean / np.maximum(share, 1e-6)[..., None]
-        alpha = np.round(share * 255).astype(np.uint8)
-        return CelArt(np.clip(np.round(rgb), 0, 255).astype(np.uint8), alpha, self._resolve_ids(share))
+            ink = cv2.addWeighted(ink, 1 - line_tint, _tints(colour, ids, n, tint_depth), line_tint, 0)
+        cv2.copyTo(ink, is_ink, colour)
+        cover = _counts(cv2.compare(ids, EMPTY, cv2.CMP_NE), n)
+        art.rgb[y0:y1, x0:x1] = _mean_colour(colour, ids, cover, n)
+        art.alpha[y0:y1, x0:x1] = np.round(np.arange(n * n + 1) * 255 / n**2).astype(np.uint8)[cover]
+        art.ids[y0:y1, x0:x1] = _main_ids(ids, cover, n)
+        return art
 
-    def _tints(self, depth: float) -> NDArray[np.uint8]:
-        """A darker, more saturated neighbour colour for every line sample, from the paint around it."""
-        paint = ((self.ids != EMPTY) & (self.ids != DougaClass.VISIBLE_LINE)).astype(np.float32)
-        reach = (6 * self.oversample + 1,) * 2
-        colour = cv2.blur(self.fill * paint[..., None], reach) / np.maximum(cv2.blur(paint, reach), 1e-3)[..., None]
-        grey = colour.mean(-1, keepdims=True)
-        return np.clip((grey + (colour - grey) * 1.35) * depth, 0, 255).astype(np.uint8)
+    def _painted_box(self) -> tuple[int, int, int, int] | None:
+        """Box x0, y0, x1, y1 in frame pixels around all that was painted: the rest costs no time."""
+        painted = cv2.compare(self.ids, EMPTY, cv2.CMP_NE)
+        x, y, w, h = cv2.boundingRect(painted)
+        n = self.oversample
+        return (x // n, y // n, -(-(x + w) // n), -(-(y + h) // n)) if w else None
 
-    def _resolve_ids(self, share: NDArray[np.float32]) -> NDArray[np.uint8]:
-        """The class of a pixel: a line that covers half of it (visible before trace lines), else its main area."""
-        ids = np.zeros(share.shape, np.uint8)
-        best = np.zeros(share.shape, np.float32)
-        present = [c for c in DougaClass if (self.ids == c).any()]
-        lines = [c for c in present if 1 <= c <= 5]
-        for c in sorted(set(present) - set(lines)) + sorted(lines, reverse=True):
-            cover = cv2.resize((self.ids == c).astype(np.float32), self.size_wh, interpolation=cv2.INTER_AREA)
-            wins = cover >= 0.5 if c in lines else cover > best
-            ids[wins] = c
-            if c not in lines:
-                best = np.maximum(best, cover)
-        ids[share < 0.5] = 0
-        return ids
+
+def _counts(mask: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
+    """How many of the n x n samples of each pixel a 0/255 mask holds."""
+    ones = mask & 1
+    count = np.zeros_like(ones[::n, ::n])
+    for i in range(n):
+        for j in range(n):
+            count += ones[i::n, j::n]
+    return count
+
+
+def _mean_colour(
+    colour: NDArray[np.uint8], ids: NDArray[np.uint8], cover: NDArray[np.uint8], n: int
+) -> NDArray[np.uint8]:
+    """Mean of the painted samples of each pixel; white where nothing is painted."""
+    h, w = cover.shape
+    rgb = cv2.resize(colour, (w, h), interpolation=cv2.INTER_AREA)  # right wherever all samples are painted
+    rgb[cover == 0] = 255
+    y, x = np.nonzero((cover > 0) & (cover < n * n))
+    total = np.zeros((len(y), 3), np.uint16)
+    for i in range(n):
+        for j in range(n):
+            at = y * n + i, x * n + j
+            total += colour[at] * (ids[at] != EMPTY)[:, None]
+    share = cover[y, x, None].astype(np.uint16)
+    rgb[y, x] = (total + share // 2) // np.maximum(share, 1)
+    return rgb
+
+
+def _tints(paint: NDArray[np.uint8], ids: NDArray[np.uint8], n: int, depth: float) -> NDArray[np.uint8]:
+    """A darker, more saturated neighbour colour for every sample, from the paint within some 3 px of it."""
+    h, w = ids.shape
+    is_paint = cv2.compare(ids, EMPTY, cv2.CMP_NE) & cv2.compare(
+        ids, int(DougaClass.VISIBLE_LINE), cv2.CMP_NE
+    )
+    size, reach = (w // n, h // n), (7, 7)
+    known = cv2.bitwise_and(paint, paint, mask=is_paint)
+    colour = cv2.blur(cv2.resize(known, size, interpolation=cv2.INTER_AREA).astype(np.float32), reach)
+    share = cv2.blur(cv2.resize(is_paint, size, interpolation=cv2.INTER_AREA).astype(np.float32), reach)
+    colour *= (255 / np.maximum(share, 1e-2))[..., None]
+    grey = colour.mean(-1, keepdims=True)
+    tint = np.clip((grey + (colour - grey) * 1.35) * depth, 0, 255).astype(np.uint8)
+    return cv2.resize(tint, (w, h), interpolation=cv2.INTER_NEAREST)
+
+
+def _main_ids(ids: NDArray[np.uint8], cover: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
+    """The class of a pixel: a line that covers half of it (visible before trace lines), else the main area."""
+    planes = [ids[i::n, j::n] for i in range(n) for j in range(n)]
+    out = planes[0].copy()
+    mixed = np.zeros(out.shape, bool)
+    for plane in planes[1:]:
+        mixed |= plane != out
+    y, x = np.nonzero(mixed)
+    votes = np.stack([plane[y, x] for plane in planes])  # (n * n, N)
+    main = np.zeros(len(y), np.uint8)
+    best = np.zeros(len(y), np.intp)
+    for c in AREA_CLASSES:
+        count = (votes == c).sum(0)
+        main[count > best] = c
+        best = np.maximum(best, count)
+    for c in reversed(LINE_CLASSES):
+        main[(votes == c).sum(0) * 2 >= n * n] = c
+    out[y, x] = main
+    out[cover.astype(np.intp) * 2 < n * n] = DougaClass.FLAT
+    return out

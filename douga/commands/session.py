@@ -1,0 +1,241 @@
+"""One run of ``douga reconstruct``: what is to be done, what the user is told meanwhile, what is recorded."""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import re
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+from tqdm import tqdm
+
+from douga.batch import Limits, Outcome, Source, run_batch
+from douga.errors import InputError, OutputError
+from douga.frame_io import FrameSource
+from douga.manifest import FrameRecord, Manifest, describe_run
+from douga.pipeline import Seen, Stages, clean, see
+from douga.results import ResultFolder
+from douga.types import Frame
+
+_MANIFEST_EVERY_S = 10.0  # so that even a power cut loses little of it
+_NAMED = 10  # failed frames named in the summary
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What looks at the frames. weights: by stage, name and sha256, for the manifest."""
+
+    stages: Stages
+    device: str
+    weights: dict[str, dict[str, str]]
+
+
+@dataclass
+class Job:
+    """A source whose hash is taken where it is read: on the reading thread."""
+
+    source: FrameSource
+    sha256: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Stem of the results."""
+        return self.source.name
+
+    def read(self) -> Frame:
+        """Read the frame and take its file's hash. Raises InputError."""
+        frame = self.source.read()
+        self.sha256 = self.source.sha256()
+        return frame
+
+
+class Todo:
+    """The frames of a run that are asked for and not there yet; iterate once.
+
+    skipped: how many were there, of those looked at so far.
+    """
+
+    def __init__(
+        self, sources: Iterable[FrameSource], numbers: tuple[int, int] | None, results: ResultFolder
+    ) -> None:
+        self.skipped = 0
+        self._numbers, self._results = numbers, results
+        self._jobs: Iterator[Job] = self._select(sources)
+
+    def is_empty(self) -> bool:
+        """Look for the first frame to do, which stays in the list."""
+        first = next(self._jobs, None)
+        if first is None:
+            return True
+        self._jobs = itertools.chain((first,), self._jobs)
+        return False
+
+    def __iter__(self) -> Iterator[Job]:
+        return self._jobs
+
+    def _select(self, sources: Iterable[FrameSource]) -> Iterator[Job]:
+        for source in sources:
+            if self._numbers and not self._numbers[0] <= frame_number(source.name) <= self._numbers[1]:
+                continue
+            if not self._results.overwrite and self._results.has_all(source.name):
+                self.skipped += 1
+                continue
+            yield Job(source)
+
+
+def frame_number(name: str) -> int:
+    """The number at the end of a frame's name: A0012 -> 12. Raises InputError where there is none."""
+    digits = re.search(r"(\d+)$", name)
+    if digits is None:
+        raise InputError(
+            f"{name}: --frames goes by the number at the end of a name, and here is none; leave it out"
+        )
+    return int(digits[1])
+
+
+class Console:
+    """What the user sees on the way, on standard error: a bar on a terminal, plain lines elsewhere."""
+
+    def __init__(self, total: int | None) -> None:
+        self._total = total
+        self._bar: tqdm | None = None
+        self._told: set[str] = set()
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        tqdm.write(text, file=sys.stderr)
+
+    def start(self) -> None:
+        """Show the bar where there is a terminal."""
+        if sys.stderr.isatty():
+            self._bar = tqdm(total=self._total, unit="frame", file=sys.stderr, dynamic_ncols=True)
+
+    def ended(self, outcome: Outcome, position: int) -> None:
+        """Tell how a frame ended, the position-th of all. The same warning is told once."""
+        name = outcome.source.name
+        if outcome.error is not None:
+            self.say(f"douga: {_naming(name, str(outcome.error))}")
+        for warning in outcome.warnings:
+            if warning not in self._told:
+                self._told.add(warning)
+                self.say(f"note: {_naming(name, warning)} (told once; manifest.json has it for each frame)")
+        if self._bar is not None:
+            self._bar.update(position - self._bar.n)
+        elif outcome.error is None:
+            self.say(f"[{position}/{self._total or '?'}] {name}: {outcome.seconds:.2f} s")
+
+    def close(self) -> None:
+        """Leave the bar as it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _naming(name: str, text: str) -> str:
+    return text if name in text else f"{name}: {text}"
+
+
+class Session:
+    """Takes the frames of a run through the pipeline and keeps its books."""
+
+    def __init__(
+        self,
+        args: argparse.Namespace,
+        todo: Todo,
+        equipment: Equipment,
+        results: ResultFolder,
+        console: Console,
+    ) -> None:
+        self._todo = todo
+        self._equipment, self._results, self._console = equipment, results, console
+        self._limits = _limits(args.jobs, equipment.device)
+        run = describe_run(equipment.device, equipment.weights, _settings(args, results))
+        self._manifest = Manifest.continuing(results.folder, run)
+        self._done = 0
+        self._failed: list[str] = []
+
+    def process(self) -> None:
+        """Reconstruct all of it. The manifest is up to date however this ends. Raises OutputError."""
+        self._save()  # a folder that cannot be written to is found out before the work
+        self._console.start()
+        try:
+            run_batch(self._todo, self._see, self._finish, self._report, self._limits)
+        except BaseException as exc:
+            with suppress(OutputError):  # the first error is the one that matters
+                self._save()
+            self._console.close()
+            if isinstance(exc, KeyboardInterrupt | SystemExit):
+                self._console.say(f"{self._done} frames are complete; the same command goes on from here")
+            raise
+        self._console.close()
+        self._save()
+
+    def conclude(self) -> int:
+        """Print the summary and return the exit status."""
+        done, skipped, failed = self._done, self._todo.skipped, len(self._failed)
+        if failed == 1 and not done + skipped:
+            return 2  # its error was told already, and there is nothing else to say
+        counts = [f"{done} done"]
+        if skipped:
+            counts.append(f"{skipped} skipped because they were there (--overwrite makes them again)")
+        if failed:
+            more = f" and {failed - _NAMED} more, see manifest.json" if failed > _NAMED else ""
+            counts.append(f"{failed} failed: {', '.join(self._failed[:_NAMED])}{more}")
+        print(f"{self._results.folder}: {'; '.join(counts)}")
+        if not failed:
+            return 0
+        return 1 if done + skipped else 2
+
+    def _see(self, frame: Frame) -> Seen:
+        return see(frame, self._equipment.stages)
+
+    def _finish(self, source: Source, seen: Seen) -> None:
+        self._results.write(source.name, clean(seen, self._results.settings))
+
+    def _report(self, outcome: Outcome) -> None:
+        job = cast(Job, outcome.source)
+        if outcome.error is None:
+            self._done += 1
+        else:
+            self._failed.append(job.name)
+        self._manifest.add(
+            FrameRecord(
+                job.name,
+                str(job.source.path),
+                job.sha256,
+                None if outcome.error else round(outcome.seconds, 3),
+                outcome.warnings,
+                None if outcome.error is None else str(outcome.error),
+            )
+        )
+        self._console.ended(outcome, self._done + len(self._failed) + self._todo.skipped)
+        if time.monotonic() - self._saved_s > _MANIFEST_EVERY_S:
+            self._save()
+
+    def _save(self) -> None:
+        self._manifest.write(self._results.folder)
+        self._saved_s = time.monotonic()
+
+
+def _limits(jobs: int | None, device: str) -> Limits:
+    if device == "cpu":  # the networks have the cores, and memory is what an ordinary machine can spare
+        return Limits(jobs or 1, _GIB)
+    return Limits(jobs or os.cpu_count() or 1, 4 * _GIB)
+
+
+def _settings(args: argparse.Namespace, results: ResultFolder) -> dict[str, Any]:
+    """What decides how results look, as the manifest records it."""
+    return {
+        "palette": results.settings.palette.name,
+        "tga_palette": results.trace_palette.name,
+        "line_width_px": results.settings.line_width_px,
+        "tga_line_width_px": results.tga_line_width_px,
+        "layers": args.layers,
+        "own_masks": None if args.mask is None else str(args.mask),
+    }

@@ -1,0 +1,357 @@
+"""`douga evaluate`: a folder of predictions and a folder of truth -> numbers, as a table, JSON and an HTML page."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from douga import metrics
+from douga.classes import FILL_CLASSES, LINE_CLASSES, NUM_CLASSES, DougaClass
+from douga.errors import InputError, MissingInputError
+from douga.frame_io import atomic_path
+from douga.metrics import LineCounts, Matrix, Overlap
+from douga.types import U8
+
+EXAMPLES = """\
+examples:
+  douga evaluate --pred result --truth shots/truth
+  douga evaluate --pred result --truth shots/truth --out scores
+  douga evaluate --pred result --truth shots/truth --json scores.json --html scores.html --tolerance 1
+
+Both folders hold classes/STEM.png (class ids, indexed or grey) or cel_mask/STEM.png (0 and 255) or both, as
+`douga reconstruct` and `douga simulate` write them. With frame/STEM.png in the truth the page shows the frames too.
+exit status: 0 all compared; 1 some predictions are missing; 2 nothing to compare, or a file that cannot be used.
+"""
+LINES_ALL = "all"
+_KINDS = ("classes", "cel_mask")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Counts of a frame, or of several added up.
+
+    matrix: (10, 10) int64, pixels by true and predicted class. lines: by class key, and "all". cel, boundary: of the
+    cel mask. areas: true areas that came out closed, of all. has_classes, has_cel: what there was to compare.
+    """
+
+    matrix: Matrix = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
+    lines: dict[str, LineCounts] = field(
+        default_factory=lambda: {**{c.key: LineCounts() for c in LINE_CLASSES}, LINES_ALL: LineCounts()}
+    )
+    cel: Overlap = Overlap()
+    boundary: Overlap = Overlap()
+    cel_accuracy: Overlap = Overlap()
+    areas: Overlap = Overlap()
+
+    def __add__(self, other: Score) -> Score:
+        return Score(
+            self.matrix + other.matrix,
+            {key: counts + other.lines[key] for key, counts in self.lines.items()},
+            self.cel + other.cel,
+            self.boundary + other.boundary,
+            self.cel_accuracy + other.cel_accuracy,
+            self.areas + other.areas,
+        )
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether class maps were compared."""
+        return bool(self.matrix.any())
+
+    @property
+    def has_cel(self) -> bool:
+        """Whether cel masks were compared."""
+        return self.cel_accuracy.either > 0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was compared. frames: score by stem. missing: predictions that are not there ("classes/a.png")."""
+
+    prediction: Path
+    truth: Path
+    tolerance_px: float
+    frames: dict[str, Score]
+    missing: tuple[str, ...]
+
+    @property
+    def total(self) -> Score:
+        """All frames together, every pixel of the same weight."""
+        return sum(self.frames.values(), Score())
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of `douga evaluate`."""
+    parser.add_argument(
+        "--pred", type=Path, required=True, metavar="DIR", help="results, as reconstruct writes them"
+    )
+    parser.add_argument("--truth", type=Path, required=True, metavar="DIR", help="truth, in the same folders")
+    parser.add_argument(
+        "--tolerance", type=float, default=2.0, metavar="PX", help="how far a line may be off (default: 2 px)"
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/scores.json and DIR/report.html")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with error overlays there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, print, write. Returns 0, or 1 where predictions are missing; errors are raised as DougaError."""
+    if not args.tolerance >= 0 or math.isinf(args.tolerance):
+        raise InputError(f"--tolerance: expected pixels, 0 or more, got {args.tolerance}")
+    evaluation = evaluate(args.pred, args.truth, tolerance_px=args.tolerance)
+    print(as_text(evaluation))
+    json_path = args.json or (args.out / "scores.json" if args.out else None)
+    html_path = args.html or (args.out / "report.html" if args.out else None)
+    if json_path:
+        with atomic_path(json_path) as unfinished:
+            unfinished.write_text(json.dumps(as_json(evaluation), indent=1) + "\n", "utf-8")
+        print(f"numbers: {json_path}")
+    if html_path:
+        from douga.report import render_html  # only who wants a page waits for it
+
+        with atomic_path(html_path) as unfinished:
+            unfinished.write_text(render_html(evaluation), "utf-8")
+        print(f"page: {html_path}")
+    for name in evaluation.missing:
+        print(f"douga: no prediction {args.pred / name}", file=sys.stderr)
+    return 1 if evaluation.missing else 0
+
+
+# -- comparing -----------------------------------------------------------------------------------------------------
+
+
+def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Evaluation:
+    """Compare two folders that hold classes/ and cel_mask/, stem by stem of the truth.
+
+    Raises MissingInputError where nothing can be compared, InputError (naming the file) where a file cannot be used
+    or differs in size from its truth.
+    """
+    for folder in (prediction, truth):
+        if not folder.is_dir():
+            raise MissingInputError(f"{folder}: no such folder; give one that holds classes/ or cel_mask/")
+    wanted = {kind: sorted(p.stem for p in (truth / kind).glob("*.png")) for kind in _KINDS}
+    if not any(wanted.values()):
+        raise MissingInputError(
+            f"{truth}: no classes/*.png or cel_mask/*.png in it, so there is no truth to compare with"
+        )
+    there = {
+        kind: [s for s in stems if (prediction / kind / f"{s}.png").is_file()]
+        for kind, stems in wanted.items()
+    }
+    if not any(there.values()):
+        raise MissingInputError(
+            f"{prediction}: holds no prediction for any truth in {truth}; the files must have the same names, "
+            f"such as {next(f'{kind}/{stems[0]}.png' for kind, stems in wanted.items() if stems)}"
+        )
+    missing = tuple(f"{k}/{s}.png" for k in _KINDS for s in wanted[k] if s not in set(there[k]))
+    frames: dict[str, Score] = {}
+    for stem in sorted({s for stems in there.values() for s in stems}):
+        score = Score()
+        if stem in there["classes"]:
+            score += _score_classes(*_pair(prediction, truth, "classes", stem), tolerance_px)
+        if stem in there["cel_mask"]:
+            score += _score_cel(*_pair(prediction, truth, "cel_mask", stem))
+        frames[stem] = score
+    return Evaluation(prediction, truth, tolerance_px, frames, missing)
+
+
+def _pair(prediction: Path, truth: Path, kind: str, stem: str) -> tuple[U8, U8]:
+    paths = prediction / kind / f"{stem}.png", truth / kind / f"{stem}.png"
+    read = read_ids if kind == "classes" else read_mask
+    predicted, true = read(paths[0]), read(paths[1])
+    if predicted.shape != true.shape:
+        sizes = [f"{a.shape[1]}x{a.shape[0]}" for a in (predicted, true)]
+        raise InputError(
+            f"{paths[0]}: is {sizes[0]}, but its truth {paths[1]} is {sizes[1]}; reconstruct the frame at its own size"
+        )
+    return predicted, true
+
+
+def _open(path: Path, modes: tuple[str, ...], what: str) -> U8:
+    try:
+        with Image.open(path) as image:
+            if image.mode not in modes:
+                raise InputError(f"{path}: expected {what}, got a PNG of mode {image.mode}")
+            return np.array(image)
+    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as exc:
+        raise InputError(f"{path}: cannot be read as a PNG ({exc}); write it again") from exc
+
+
+def read_ids(path: Path) -> U8:
+    """Class ids of an indexed or grey 8-bit PNG: (H, W) uint8, 0 to 9. The PNG's colours do not matter.
+
+    Raises InputError, which names the file.
+    """
+    ids = _open(path, ("P", "L"), "class ids (8-bit, indexed or grey)")
+    if ids.max() >= NUM_CLASSES:
+        raise InputError(f"{path}: class ids go from 0 to {NUM_CLASSES - 1}, found {ids.max()}")
+    return ids
+
+
+def read_mask(path: Path) -> U8:
+    """A mask in an 8-bit grey (or black and white) PNG: (H, W) uint8, 0 or 1, on from 128. Raises InputError."""
+    mask = _open(path, ("L", "1"), "a mask (8-bit grey, 0 and 255)")
+    return (mask.astype(bool) if mask.dtype == bool else mask > 127).astype(np.uint8)
+
+
+def _score_classes(predicted: U8, true: U8, tolerance_px: float) -> Score:
+    lines = {c.key: metrics.line_counts(predicted == c, true == c, tolerance_px) for c in LINE_CLASSES}
+    lines[LINES_ALL] = metrics.line_counts(metrics.is_line(predicted), metrics.is_line(true), tolerance_px)
+    return Score(
+        matrix=metrics.confusion_matrix(predicted, true),
+        lines=lines,
+        areas=metrics.closed_areas(predicted, true, tolerance_px),
+    )
+
+
+def _score_cel(predicted: U8, true: U8) -> Score:
+    p, t = predicted.astype(bool), true.astype(bool)
+    return Score(
+        cel=metrics.overlap(p, t),
+        boundary=metrics.boundary_overlap(p, t),
+        cel_accuracy=Overlap(int((p == t).sum()), t.size),
+    )
+
+
+# -- telling -------------------------------------------------------------------------------------------------------
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else round(float(value), 6)
+
+
+def numbers(score: Score) -> dict[str, Any]:
+    """Every number of a score, ready for JSON: shares from 0 to 1, None where there is nothing to divide by."""
+    out: dict[str, Any] = {}
+    if score.has_classes:
+        recall, precision, iou = (f(score.matrix) for f in (metrics.recall, metrics.precision, metrics.iou))
+        out["pixel_accuracy"] = _number(metrics.accuracy(score.matrix))
+        out["mean_iou"] = _number(metrics.mean_iou(score.matrix))
+        out["classes"] = {
+            c.key: {"recall": _number(recall[c]), "precision": _number(precision[c]), "iou": _number(iou[c])}
+            for c in DougaClass
+        }
+        out["lines"] = {
+            key: {
+                "precision": _number(counts.precision),
+                "recall": _number(counts.recall),
+                "f1": _number(counts.f1),
+                "truth_px": counts.true,
+            }
+            for key, counts in score.lines.items()
+        }
+        out["fills_iou"] = {c.key: out["classes"][c.key]["iou"] for c in FILL_CLASSES}
+        out["closed_areas"] = {
+            "share": _number(score.areas.share),
+            "closed": score.areas.both,
+            "true": score.areas.either,
+        }
+    if score.has_cel:
+        out["cel"] = {
+            "iou": _number(score.cel.share),
+            "boundary_iou": _number(score.boundary.share),
+            "accuracy": _number(score.cel_accuracy.share),
+        }
+    return out
+
+
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """The whole evaluation as JSON data: totals, confusion matrix in pixels, and the numbers of each frame."""
+    total = evaluation.total
+    out = {
+        "prediction": str(evaluation.prediction),
+        "truth": str(evaluation.truth),
+        "tolerance_px": evaluation.tolerance_px,
+        "boundary_ratio": metrics.BOUNDARY_RATIO,
+        "frames": len(evaluation.frames),
+        "missing": list(evaluation.missing),
+        "total": numbers(total),
+        "per_frame": {stem: numbers(score) for stem, score in evaluation.frames.items()},
+    }
+    if total.has_classes:
+        out["confusion_matrix"] = {"order": [c.key for c in DougaClass], "pixels": total.matrix.tolist()}
+    return out
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """0.1234 -> "12.3"; "-" for NaN; "<0.1" for what would round to nothing but is something."""
+    if math.isnan(value):
+        return "-"
+    if 0 < value * 100 < 0.5 * 10**-digits:
+        return f"<{10**-digits:.{digits}f}"
+    return f"{value * 100:.{digits}f}"
+
+
+def confusion_rows(matrix: Matrix) -> list[list[str]]:
+    """Kugler's Table 5.1 with a column for the IoU: percent of all pixels, header and precision row included."""
+    shown = [c for c in DougaClass if matrix[c].any() or matrix[:, c].any()]
+    recall, precision, iou = metrics.recall(matrix), metrics.precision(matrix), metrics.iou(matrix)
+    whole = max(1, int(matrix.sum()))
+    rows = [["true \\ predicted", *(c.title for c in shown), "recall", "IoU"]]
+    for c in shown:
+        rows.append(
+            [c.title, *(percent(matrix[c, k] / whole) for k in shown), percent(recall[c]), percent(iou[c])]
+        )
+    rows.append(["precision", *(percent(precision[k]) for k in shown), "", ""])
+    return rows
+
+
+def line_rows(score: Score) -> list[list[str]]:
+    """Precision, recall and F1 of each line class that occurs, and of all lines together, in percent."""
+    rows = [["lines", "precision", "recall", "F1", "true px"]]
+    for key, counts in score.lines.items():
+        if counts.true or counts.predicted or key == LINES_ALL:
+            shares = (percent(v) for v in (counts.precision, counts.recall, counts.f1))
+            rows.append([key.replace("_", " "), *shares, str(counts.true)])
+    return rows
+
+
+def headline(score: Score) -> list[tuple[str, str]]:
+    """The few numbers to look at first, named, in percent."""
+    out = []
+    if score.has_classes:
+        out += [
+            ("line F1", percent(score.lines[LINES_ALL].f1)),
+            ("pixel accuracy", percent(metrics.accuracy(score.matrix))),
+            ("mean IoU", percent(metrics.mean_iou(score.matrix))),
+            ("closed areas", f"{percent(score.areas.share)}"),
+        ]
+    if score.has_cel:
+        out += [("cel IoU", percent(score.cel.share)), ("cel boundary IoU", percent(score.boundary.share))]
+    return out
+
+
+def as_text(evaluation: Evaluation) -> str:
+    """The totals as plain text for a terminal. All numbers are percentages."""
+    total = evaluation.total
+    blocks = [
+        f"{len(evaluation.frames)} frames, {len(evaluation.missing)} predictions missing; all in percent"
+    ]
+    if total.has_classes:
+        blocks.append(_table(confusion_rows(total.matrix)))
+        blocks.append(
+            _table(line_rows(total)) + f"\n(within {evaluation.tolerance_px:g} px, lines thinned first)"
+        )
+        fills = [(c.title, percent(metrics.iou(total.matrix)[c])) for c in FILL_CLASSES]
+        blocks.append(_table([["fills", "IoU"], *([n, v] for n, v in fills if v != "-")]))
+    blocks.append(_table([[name, value] for name, value in headline(total)]))
+    return "\n\n".join(blocks)
+
+
+def _table(rows: list[list[str]]) -> str:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(w) if i == 0 else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )

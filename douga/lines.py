@@ -1,0 +1,25 @@
+"""Stage two: which of the ten douga classes is each pixel? (Kugler, chapter 5)"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from douga.checkpoint import LoadedNetwork
+from douga.errors import CheckpointError
+from douga.inference import predict
+from douga.preprocess import to_tensor
+from douga.types import CelMask, Frame
+
+
+def find_lines(frame: Frame, cel: CelMask, network: LoadedNetwork) -> NDArray[np.float16]:
+    """Class probabilities of each pixel, (10, H, W) float16, summing to one; order of `DougaClass`.
+
+    The cel mask goes in as the network's input mode says (Kugler 5.6).
+    """
+    if network.info.stage != "lines":
+        raise CheckpointError(
+            f"{network.path}: weights of stage {network.info.stage!r}; stage two needs 'lines' weights"
+        )
+    mode = network.info.input_mode
+    return predict(network, to_tensor(frame.rgb, cel.mask, mode=mode)).numpy()

@@ -1,0 +1,194 @@
+"""Global Convolutional Network (Peng et al. 2017; Kugler 4.3 and 5.4) with a full-resolution path.
+
+Two roads meet. The *context* road is the paper's network: a ResNet, large separable kernels on each of its four
+levels, boundary refinement. It sees the frame small, so its kernels reach across the whole drawing. The
+*detail* road runs at full resolution on colours and classical cues, because a line of 1 to 3 px cannot be placed
+by a prediction that is upsampled from a quarter of the size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import segmentation_models_pytorch as smp
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from douga.networks.cues import CUE_CHANNELS, ClassicalCues
+
+
+@dataclass(frozen=True)
+class GcnConfig:
+    """Everything that shapes the network; travels inside the checkpoint.
+
+    in_channels: 3 colours, or 4 with the cel mask behind them. kernel_size: odd; Kugler uses 25 for the cel and
+    49 for the douga. width: channels of the large-kernel blocks. context_px: the context road sees the frame with
+    its long side reduced to this many pixels; 0 reduces by `context_stride` instead. detail_width: channels of the
+    full-resolution path; 0 leaves it out and upsamples the context's answer, as in the paper.
+    """
+
+    classes: int
+    in_channels: int = 3
+    encoder: str = "resnet18"
+    kernel_size: int = 25
+    width: int = 24
+    dropout: float = 0.1
+    context_px: int = 0
+    context_stride: int = 2
+    detail_width: int = 24
+
+
+def _resize(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    return F.interpolate(x, size_hw, mode="bilinear", align_corners=False)
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution that keeps the size (or halves it with stride 2), batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
+        padding = dilation * (kernel // 2)
+        super().__init__(
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+        )
+
+
+class LargeKernel(nn.Module):
+    """The paper's GCN block: k x 1 then 1 x k, plus 1 x k then k x 1, without a nonlinearity between."""
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
+        super().__init__()
+        k, pad = kernel_size, kernel_size // 2
+        self.narrow = nn.Conv2d(inputs, outputs, 1)  # keeps the cost of a 49-wide kernel off the wide features
+        self.down_across = nn.Sequential(
+            nn.Conv2d(outputs, outputs, (k, 1), padding=(pad, 0)), nn.Conv2d(outputs, outputs, (1, k), padding=(0, pad))
+        )
+        self.across_down = nn.Sequential(
+            nn.Conv2d(outputs, outputs, (1, k), padding=(0, pad)), nn.Conv2d(outputs, outputs, (k, 1), padding=(pad, 0))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.narrow(x)
+        return x + self.down_across(x) + self.across_down(x)
+
+
+class BoundaryRefinement(nn.Module):
+    """Residual pair of 3 x 3 convolutions (Peng et al., 3.2)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(ConvNormAct(channels, channels), nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+class ContextRoad(nn.Module):
+    """(B, C, h, w) -> (B, width, ceil(h/2), ceil(w/2)): what is where, roughly, with the whole input in view."""
+
+    def __init__(self, config: GcnConfig) -> None:
+        super().__init__()
+        self.encoder = smp.encoders.get_encoder(
+            config.encoder, in_channels=config.in_channels, depth=5, weights=None
+        )
+        stem, *levels = self.encoder.out_channels[1:]
+        self.blocks = nn.ModuleList(LargeKernel(c, config.width, config.kernel_size) for c in levels)
+        self.refine = nn.ModuleList(BoundaryRefinement(config.width) for _ in levels)
+        self.merge = nn.ModuleList(BoundaryRefinement(config.width) for _ in levels)
+        self.stem = nn.Conv2d(stem, config.width, 1)
+        self.dropout = nn.Dropout2d(config.dropout)
+
+    def forward(self, image: Tensor) -> Tensor:
+        _, stem, *levels = self.encoder(image)  # strides 1, 2, then 4, 8, 16, 32
+        answer: Tensor | None = None
+        for features, block, refine, merge in reversed(
+            list(zip(levels, self.blocks, self.refine, self.merge, strict=True))
+        ):
+            here = refine(block(self.dropout(features)))
+            answer = here if answer is None else merge(here + _resize(answer, here.shape[-2:]))
+        assert answer is not None
+        return _resize(answer, stem.shape[-2:]) + self.stem(stem)
+
+
+class DetailRoad(nn.Module):
+    """Full and half resolution: (B, C, H, W) image and (B, width, H/2, W/2) context -> (B, classes, H, W) logits."""
+
+    def __init__(self, config: GcnConfig) -> None:
+        super().__init__()
+        d = config.detail_width
+        self.cues = ClassicalCues()
+        self.at_full = nn.Sequential(ConvNormAct(config.in_channels + CUE_CHANNELS, d), ConvNormAct(d, d))
+        self.at_half = nn.Sequential(ConvNormAct(d, 2 * d, stride=2), ConvNormAct(2 * d, 2 * d, dilation=2))
+        self.join = nn.Sequential(ConvNormAct(2 * d + config.width, 2 * d), ConvNormAct(2 * d, 2 * d))
+        self.back = nn.Conv2d(2 * d, d, 1)
+        self.last = nn.Sequential(BoundaryRefinement(d), nn.ReLU(inplace=True), nn.Conv2d(d, config.classes, 1))
+
+    # How far one output pixel looks: cues, three full and four half-resolution 3 x 3 layers, one upsampling.
+    reach_px = ClassicalCues.reach_px + 4 + 2 * (1 + 2 + 1 + 1) + 4
+
+    def forward(self, image: Tensor, context_at_half: Tensor) -> Tensor:
+        full = self.at_full(torch.cat([image, self.cues(image[:, :3])], 1))
+        half = self.at_half(full)
+        half = self.join(torch.cat([half, context_at_half], 1))
+        return self.last(full + _resize(self.back(half), full.shape[-2:]))
+
+
+class Gcn(nn.Module):
+    """Frame (and mask) in, logits per class out, at the size that came in."""
+
+    def __init__(self, config: GcnConfig) -> None:
+        super().__init__()
+        if config.kernel_size % 2 == 0:
+            raise ValueError(f"kernel_size must be odd so that sizes are kept, got {config.kernel_size}; use 25 or 49")
+        self.config = config
+        self.context = ContextRoad(config)
+        self.coarse = nn.Conv2d(config.width, config.classes, 1)  # the context's own answer, trained beside
+        self.detail = DetailRoad(config) if config.detail_width else None
+
+    def shrink(self, image: Tensor) -> Tensor:
+        """The frame as the context road sees it. (B, C, H, W) -> (B, C, h, w), by area averaging."""
+        h, w = image.shape[-2:]
+        scale = max(h, w) / self.config.context_px if self.config.context_px else self.config.context_stride
+        if scale <= 1:
+            return image
+        return F.interpolate(image, (max(1, round(h / scale)), max(1, round(w / scale))), mode="area")
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) as `douga.preprocess` makes it -> (B, classes, H, W) logits."""
+        context = self.context(self.shrink(image))
+        if self.detail is None:
+            return _resize(self.coarse(context), image.shape[-2:])
+        h, w = image.shape[-2:]
+        return self.detail(image, _resize(context, ((h + 1) // 2, (w + 1) // 2)))
+
+    def forward_windows(self, small: Tensor, windows: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Training: whole frames small, full resolution only in windows of them.
+
+        small: (B, C, h, w) frames as `shrink` gives them. windows: (B, K, C, S, S) cut from the full frames, S even.
+        boxes: (B, K, 4) their x0, y0, x1, y1 as shares of the frame, 0 to 1. Returns the coarse logits
+        (B, classes, h/2, w/2) and the window logits (B * K, classes, S, S).
+        """
+        context = self.context(small)
+        coarse = self.coarse(context)
+        b, k, c, s, _ = windows.shape
+        if self.detail is None:
+            return coarse, _window(coarse, boxes, s)
+        return coarse, self.detail(windows.reshape(b * k, c, s, s), _window(context, boxes, s // 2))
+
+
+def _window(features: Tensor, boxes: Tensor, side: int) -> Tensor:
+    """Bilinear samples of features (B, C, h, w) in each box (B, K, 4) -> (B * K, C, side, side)."""
+    b, k = boxes.shape[:2]
+    steps = (torch.arange(side, device=features.device, dtype=torch.float32) + 0.5) / side
+    x = boxes[..., 0:1] + (boxes[..., 2:3] - boxes[..., 0:1]) * steps  # (B, K, side)
+    y = boxes[..., 1:2] + (boxes[..., 3:4] - boxes[..., 1:2]) * steps
+    grid = torch.stack(
+        [x[:, :, None, :].expand(b, k, side, side), y[:, :, :, None].expand(b, k, side, side)], -1
+    )  # (B, K, side, side, 2)
+    grid = grid.reshape(b, k * side, side, 2) * 2 - 1
+    sampled = F.grid_sample(features.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    channels = features.shape[1]  # (B, C, K * side, side) -> (B * K, C, side, side)
+    sampled = sampled.reshape(b, channels, k, side, side).transpose(1, 2)
+    return sampled.reshape(b * k, channels, side, side).to(features.dtype)

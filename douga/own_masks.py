@@ -1,0 +1,53 @@
+"""A user's own cel masks in place of stage one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from douga.errors import InputError, MissingInputError
+from douga.frame_io import read_frame
+from douga.types import CelMask, Frame
+
+
+@dataclass(frozen=True)
+class OwnMasks:
+    """Stage one by hand: call it with a frame and get the user's mask of it.
+
+    path: one image for all frames, or a folder with an image per frame, of the frame's name and any suffix.
+    """
+
+    path: Path
+
+    def __call__(self, frame: Frame) -> CelMask:
+        """Read the mask of a frame: light is cel, dark is not, 128 and above counting as light.
+
+        Raises MissingInputError when the frame has none, InputError when it is in colour or of another size.
+        """
+        path = self._find(frame.name)
+        rgb = read_frame(path).rgb
+        height, width = rgb.shape[:2]
+        if (height, width) != frame.size_hw:
+            raise InputError(
+                f"{path}: the mask is {width} x {height} px but the frame {frame.name} is "
+                f"{frame.size_hw[1]} x {frame.size_hw[0]} px; they have to be the same size"
+            )
+        if (rgb[..., :1] != rgb[..., 1:]).any():
+            raise InputError(f"{path}: expected a grey mask (white is cel), got a picture in colour")
+        return CelMask(np.where(rgb[..., 0] >= 128, np.uint8(255), np.uint8(0)))
+
+    def _find(self, name: str) -> Path:
+        if self.path.is_file():
+            return self.path
+        if not self.path.is_dir():
+            raise MissingInputError(
+                f"{self.path}: no such file or folder; --mask takes an image or a folder of them"
+            )
+        found = sorted(p for p in self.path.iterdir() if p.stem == name and p.is_file())
+        if not found:
+            raise MissingInputError(
+                f"{self.path}: no mask for the frame {name}; expected e.g. {self.path / name}.png"
+            )
+        return found[0]

@@ -1,0 +1,78 @@
+"""A reconstruction -> the files of one frame, in the folders that the README's table names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from douga.errors import OutputError
+from douga.export.ora import encode_ora
+from douga.export.png import encode_class_map, encode_png
+from douga.export.tga import encode_line_tga, redraw_lines
+from douga.frame_io import atomic_path
+from douga.layers import colour_table, cut_cel
+from douga.palettes import Palette
+from douga.pipeline import Reconstruction, Settings
+
+
+@dataclass(frozen=True)
+class ResultFolder:
+    """Where the results of a run go and what they look like.
+
+    settings: how the douga was cleaned; its palette colours classes/ and layers/. trace_palette: colours of
+    douga/. tga_line_width_px: width of the lines in douga/. layered: write layers/ as well. overwrite:
+    replace what is there.
+    """
+
+    folder: Path
+    settings: Settings
+    trace_palette: Palette
+    tga_line_width_px: int = 1
+    layered: bool = True
+    overwrite: bool = False
+
+    def prepare(self) -> None:
+        """Make the folder and see that it can be written to, before any work is spent. Raises OutputError."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            TemporaryFile(dir=self.folder).close()
+        except OSError as exc:
+            raise OutputError(
+                f"{self.folder}: cannot write there ({exc.strerror}); choose another --out"
+            ) from exc
+
+    def paths(self, name: str) -> dict[str, Path]:
+        """Path by kind of result for the frame of this name."""
+        kinds = {"classes": "png", "cel_mask": "png", "cel": "png", "douga": "tga"}
+        if self.layered:
+            kinds["layers"] = "ora"
+        return {kind: self.folder / kind / f"{name}.{suffix}" for kind, suffix in kinds.items()}
+
+    def has_all(self, name: str) -> bool:
+        """Whether every result of the frame is there already."""
+        return all(path.exists() for path in self.paths(name).values())
+
+    def write(self, name: str, result: Reconstruction) -> None:
+        """Write a frame's results, each file whole or not at all; without `overwrite` only those not there.
+
+        Raises OutputError, which names the file.
+        """
+        encoders = dict(self._encoders(result))
+        for kind, path in self.paths(name).items():
+            if self.overwrite or not path.exists():
+                data = encoders[kind]()
+                with atomic_path(path) as unfinished:
+                    unfinished.write_bytes(data)
+
+    def _encoders(self, result: Reconstruction) -> Iterator[tuple[str, Callable[[], bytes]]]:
+        yield "classes", lambda: encode_class_map(result.classes, colour_table(self.settings.palette))
+        yield "cel_mask", lambda: encode_png(result.cel_mask.mask)
+        yield "cel", lambda: encode_png(cut_cel(result.frame, result.cel_mask))
+        yield "douga", lambda: self._encode_tga(result)
+        yield "layers", lambda: encode_ora(result.layers)
+
+    def _encode_tga(self, result: Reconstruction) -> bytes:
+        lines = redraw_lines(result.classes, self.settings.line_width_px, self.tga_line_width_px)
+        return encode_line_tga(lines, colour_table(self.trace_palette))

@@ -1,0 +1,226 @@
+"""What the user named on the command line -> the frames in it, in order, each read when it is its turn."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+from douga.errors import InputError, MissingInputError
+from douga.image_file import read_frame
+from douga.image_header import IMAGE_SUFFIXES
+from douga.types import Frame
+from douga.video import VIDEO_SUFFIXES, DecodedFrame, count_frames, decode
+
+# shot.%04d.png, shot.%d.png, shot.####.png, shot.[0001-0100].png
+_PATTERN = re.compile(r"%0?(?P<digits>\d*)d|(?P<hashes>#+)|\[(?P<first>\d+)-(?P<last>\d+)\]")
+_MAX_RANGE = 1_000_000
+_LISTED = 3  # names spelled out in a note before it says "and so on"
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """One frame that can be read.
+
+    name: stem that its results are filed under, unique in the run. path: the file that it is in.
+    """
+
+    name: str
+    path: Path
+    _read: Callable[[], Frame]
+
+    def read(self) -> Frame:
+        """Decode it. Raises InputError with one sentence that names the file."""
+        return self._read()
+
+    def sha256(self) -> str:
+        """Hex digest of the bytes of the file that the frame is in. Raises InputError."""
+        return _sha256(self.path)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One image file or one video. note: what every frame of it is to be told."""
+
+    path: Path
+    is_video: bool
+    name: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Iterate over it for the frames, any number of times; videos are decoded while it goes.
+
+    count: number of frames, None where a video does not say; estimated for some videos.
+    notes: what the user should be told once: files passed over, gaps in a sequence, inputs named twice.
+    """
+
+    _items: tuple[_Item, ...]
+    count: int | None
+    notes: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[FrameSource]:
+        for item in self._items:
+            if not item.is_video:
+                yield FrameSource(item.name, item.path, partial(_read_image, item))
+                continue
+            for decoded in decode(item.path):
+                name = f"{item.name}_{decoded.number:06d}"
+                yield FrameSource(name, item.path, partial(_read_decoded, decoded, name, item.note))
+
+
+def open_sources(inputs: Sequence[Path]) -> Sources:
+    """Find the frames in images, folders, numbered sequences and videos.
+
+    Folders give their images in natural order (2 before 10), hidden files and other kinds passed over.
+    Sequences are written shot.%04d.png, shot.####.png or shot.[0001-0100].png. Video frames are named
+    STEM_000001 onwards. Names that clash get their folder or extension, told in the frame's warnings.
+    Raises MissingInputError where an input is not there or holds no frame, InputError where it cannot be
+    opened. What is wrong with a single frame is raised when that frame is read, so that the others still
+    finish.
+    """
+    notes: list[str] = []
+    items: list[_Item] = []
+    seen: set[Path] = set()
+    for given in inputs:
+        for path in _files_of(Path(given), notes):
+            where = path.absolute()
+            if where in seen:
+                notes.append(f"{path}: named twice; it is taken once")
+                continue
+            seen.add(where)
+            items.append(_Item(path, path.suffix.lower() in VIDEO_SUFFIXES))
+    if not items:
+        raise MissingInputError("there is no input; name an image, a folder of images, a sequence or a video")
+    counts = [count_frames(item.path) if item.is_video else 1 for item in items]
+    known = [n for n in counts if n is not None]
+    return Sources(_named(items), sum(known) if len(known) == len(counts) else None, tuple(notes))
+
+
+def _read_image(item: _Item) -> Frame:
+    return _told(read_frame(item.path, name=item.name), item.note)
+
+
+def _read_decoded(decoded: DecodedFrame, name: str, note: str) -> Frame:
+    return _told(decoded.to_frame(name), note)
+
+
+def _told(frame: Frame, note: str) -> Frame:
+    return Frame(frame.rgb, frame.name, (note, *frame.warnings)) if note else frame
+
+
+@lru_cache(maxsize=8)  # every frame of a video asks for the same file
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as exc:
+        raise InputError(f"{path}: cannot be read: {exc.strerror or exc}; check the file") from exc
+
+
+def _files_of(given: Path, notes: list[str]) -> list[Path]:
+    """The files that one input stands for."""
+    try:
+        if given.is_dir():
+            return _images_in(given, notes)
+        if given.exists():
+            return [given]
+        if _PATTERN.search(given.name):
+            return _sequence(given, notes)
+    except PermissionError as exc:
+        raise InputError(f"{given}: permission denied; make the folder readable (chmod +rx)") from exc
+    except OSError as exc:
+        raise InputError(f"{given}: cannot be opened: {exc.strerror or exc}; check the name") from exc
+    raise MissingInputError(f"{given}: there is no such file or folder; check the name")
+
+
+def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key that puts a2 before a10, whatever the case; the exact name decides between equals."""
+    parts = re.findall(r"\d+|\D+", path.name.casefold())
+    return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts], path.name
+
+
+def _images_in(folder: Path, notes: list[str]) -> list[Path]:
+    files = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=natural_key)
+    images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir()]
+    if not images:
+        kinds = ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES))
+        raise MissingInputError(f"{folder}: there is no image in this folder; expected files of {kinds}")
+    others = [p.name for p in files if p not in set(images)]
+    if others:
+        notes.append(f"{folder}: passed over {len(others)} entries that are no images ({_some(others)})")
+    return images
+
+
+def _sequence(pattern: Path, notes: list[str]) -> list[Path]:
+    """The files of a numbered sequence. In a stated range missing frames fail when they are read."""
+    matches = list(_PATTERN.finditer(pattern.name))
+    if len(matches) > 1:
+        raise InputError(f"{pattern}: two places for the frame number; leave one, as in shot.%04d.png")
+    match = matches[0]
+    head, tail = pattern.name[: match.start()], pattern.name[match.end() :]
+    if match["first"] is not None:
+        first, last = int(match["first"]), int(match["last"])
+        if not 0 <= last - first < _MAX_RANGE:
+            raise InputError(f"{pattern}: the range must run upwards, over at most {_MAX_RANGE} frames")
+        width = len(match["first"])
+        files = [pattern.with_name(f"{head}{n:0{width}d}{tail}") for n in range(first, last + 1)]
+        if not any(f.exists() for f in files):
+            raise MissingInputError(f"{pattern}: none of its {len(files)} frames is there; check the name")
+        return files
+    width = int(match["digits"] or 1) if match["hashes"] is None else len(match["hashes"])
+    is_frame = re.compile(re.escape(head) + rf"(\d{{{width},}})" + re.escape(tail))
+    folder = pattern.parent
+    found = {}
+    for path in folder.iterdir() if folder.is_dir() else ():
+        hit = is_frame.fullmatch(path.name)
+        # printf writes more digits than asked for only without leading zeros
+        if hit and (len(hit[1]) == width or hit[1][0] != "0"):
+            found[int(hit[1])] = path
+    if not found:
+        raise MissingInputError(f"{pattern}: no file fits this sequence; check name and number of digits")
+    missing = [str(n) for n in range(min(found), max(found) + 1) if n not in found]
+    if missing:
+        notes.append(f"{pattern}: {len(missing)} numbers are not there ({_some(missing)})")
+    return [found[n] for n in sorted(found)]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", and so on" if len(names) > _LISTED else "")
+
+
+def _named(items: Sequence[_Item]) -> tuple[_Item, ...]:
+    """Give every item a name that no other has, case ignored: its stem, or a longer form."""
+    forms: tuple[Callable[[Path], str], ...] = (
+        lambda p: p.stem,
+        lambda p: f"{p.stem}_{p.suffix[1:]}",
+        lambda p: f"{p.absolute().parent.name}_{p.stem}",
+        lambda p: f"{p.absolute().parent.name}_{p.stem}_{p.suffix[1:]}",
+        lambda p: re.sub(r"[^\w.-]+", "_", str(p.absolute())).strip("_"),
+    )
+    names: dict[int, str] = {}
+    left = list(range(len(items)))
+    for form in forms:
+        groups: dict[str, list[int]] = defaultdict(list)
+        for i in left:
+            groups[form(items[i].path).casefold()].append(i)
+        taken = {name.casefold() for name in names.values()}
+        for key, group in groups.items():
+            if len(group) == 1 and key not in taken:
+                names[group[0]] = form(items[group[0]].path)
+        left = [i for i in left if i not in names]
+    for i in left:
+        names[i] = f"{forms[-1](items[i].path)}_{i + 1}"
+    return tuple(
+        _Item(item.path, item.is_video, names[i], _renamed(item.path, names[i]))
+        for i, item in enumerate(items)
+    )
+
+
+def _renamed(path: Path, name: str) -> str:
+    return "" if name == path.stem else f"filed as {name}, since another input is named {path.stem} too"

@@ -1,0 +1,149 @@
+"""Drawn heads: deterministic, at every size and turn, with truth that agrees with what was painted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from douga_training.simulate import curves
+from douga_training.simulate.head import Head
+from douga_training.simulate.look import LineStyle, Look, make_look, make_style
+from douga_training.simulate.sheet import CelArt, Sheet
+
+from douga.classes import LINE_CLASSES, DougaClass
+
+
+def draw(seed: int, height_px: float, turn: float = 0.3, size: int = 256, roll_rad: float = 0.1) -> CelArt:
+    rng = np.random.default_rng(seed)
+    look, style = make_look(rng), make_style(rng, height_px)
+    sheet = Sheet((size, size))
+    head = Head(rng, look, style, (size / 2, size / 2), height_px, turn, roll_rad)
+    head.draw_back(sheet)
+    head.draw_front(sheet)
+    return sheet.resolve()
+
+
+def shaded_look(seed: int) -> Look:
+    look = make_look(np.random.default_rng(seed))
+    face = replace(look.face, lid="open", extras=(), highlights=2)
+    hair = replace(look.hair_design, bangs="tufts", back="short", shade="side", shine="zigzag")
+    return replace(look, face=face, hair_design=hair, has_shadow=True, has_highlights=True, shade_amount=0.8)
+
+
+def test_the_same_seed_draws_the_same_head() -> None:
+    a, b = draw(5, 150), draw(5, 150)
+    assert (a.rgb == b.rgb).all() and (a.ids == b.ids).all() and (a.alpha == b.alpha).all()
+    assert (a.rgb != draw(6, 150).rgb).any()
+
+
+@pytest.mark.parametrize("height_px", [20, 45, 120, 700, 2500])
+@pytest.mark.parametrize("turn", [-1.0, -0.5, 0.0, 0.4, 0.9])
+def test_every_size_and_turn_can_be_drawn(height_px: float, turn: float) -> None:
+    art = draw(int(height_px) + int(turn * 10), height_px, turn)
+    assert (art.alpha > 0).any()
+    assert (art.ids[art.alpha < 128] == 0).all()
+    assert (art.ids == DougaClass.VISIBLE_LINE).any()
+
+
+def test_a_large_head_has_lines_shadows_highlights_and_colours() -> None:
+    look = shaded_look(3)
+    sheet = Sheet((400, 400))
+    head = Head(np.random.default_rng(1), look, LineStyle(1.8), (200, 200), 260, 0.3)
+    head.draw_back(sheet)
+    head.draw_front(sheet)
+    ids = sheet.resolve().ids
+    for c in DougaClass:
+        if c not in (DougaClass.BOOK_LINE, DougaClass.BOOK_FILL):
+            assert (ids == c).sum() > 20, c.title
+
+
+def test_without_shadow_there_is_no_shading_on_skin_and_hair() -> None:
+    look = replace(shaded_look(3), has_shadow=False)
+    look = replace(look, face=replace(look.face, iris_style="flat"))
+    sheet = Sheet((300, 300))
+    head = Head(np.random.default_rng(1), look, LineStyle(1.8), (150, 150), 200, 0.3)
+    head.draw_back(sheet)
+    head.draw_front(sheet)
+    ids = sheet.resolve().ids
+    assert not np.isin(ids, [DougaClass.SHADING_LINE, DougaClass.SHADING_FILL]).any()
+
+
+def test_small_figures_have_few_trace_lines() -> None:
+    share = []
+    for height_px in (24, 200):
+        ids = draw(8, height_px).ids
+        lines = np.isin(ids, LINE_CLASSES).sum()
+        share.append(np.isin(ids, (2, 3, 4)).sum() / lines)
+    assert share[0] < 0.5 * share[1]
+
+
+def test_the_silhouette_is_inked() -> None:
+    for seed in range(6):
+        art = draw(seed, 160, size=300)
+        body = art.alpha > 127
+        rim = body & ~np.roll(body, 1, 1)
+        near = np.zeros_like(body)
+        for dx in range(4):
+            near |= np.roll(art.ids == DougaClass.VISIBLE_LINE, -dx, 1)
+        assert near[rim].mean() > 0.9
+
+
+def test_neck_and_jaw_follow_the_head() -> None:
+    look, style = make_look(np.random.default_rng(0)), LineStyle(1.5)
+    upright = Head(np.random.default_rng(1), look, style, (100, 100), 80)
+    rolled = Head(np.random.default_rng(1), look, style, (100, 100), 80, 0.0, np.pi / 2)
+    assert upright.neck_xy[1] > 120 and abs(upright.neck_xy[0] - 100) < 5
+    assert rolled.neck_xy[0] < 80 and abs(rolled.neck_xy[1] - 100) < 5
+    assert 15 < upright.neck_width_px < 40
+    assert abs(upright.jaw_points[:, 1].max() - 140) < 2
+
+
+def test_a_profile_faces_where_it_turns() -> None:
+    look = make_look(np.random.default_rng(0))
+    for turn, nose in ((1.0, 1), (-1.0, -1)):
+        head = Head(np.random.default_rng(1), look, LineStyle(1.5), (100, 100), 80, turn)
+        jaw = head.jaw_points[:, 0] - 100
+        assert jaw[np.argmax(np.abs(jaw))] * nose > 0
+
+
+def test_curves_pass_through_their_knots() -> None:
+    knots = np.array([(0.0, 0.0), (1.0, 2.0), (4.0, 1.0)])
+    curve = curves.smooth(knots, per_span=5)
+    np.testing.assert_allclose(curve[[0, 5, 10]], knots, atol=1e-9)
+    closed = curves.smooth(knots, per_span=5, closed=True)
+    assert len(closed) == 15
+    np.testing.assert_allclose(closed[[0, 5, 10]], knots, atol=1e-9)
+    line = curves.bezier((0, 0), (1, 1), (2, 0), samples=3)
+    np.testing.assert_allclose(line, [(0, 0), (1, 0.5), (2, 0)])
+
+
+def test_offsets_lie_to_the_right_of_the_direction() -> None:
+    line = np.array([(0.0, 0.0), (1.0, 0.0), (2.0, 0.0)])
+    np.testing.assert_allclose(curves.offset(line, 0.5)[:, 1], 0.5)  # y grows downwards
+    band = curves.ribbon(line, np.array([0.0, 1.0, 0.0]))
+    assert len(band) == 6 and np.ptp(band[:, 1]) == 2.0
+    np.testing.assert_allclose(curves.mirrored(line)[:, 0], [0, -1, -2])
+    np.testing.assert_allclose(curves.rotated([(1.0, 0.0)], np.pi / 2), [(0.0, 1.0)], atol=1e-9)
+
+
+SQUARE = np.array([(0.0, 0.0), (8.0, 0.0), (8.0, 8.0), (0.0, 8.0)])
+
+
+def test_a_glaze_changes_paint_and_no_class() -> None:
+    sheet = Sheet((8, 8), oversample=1)
+    area = sheet.area(SQUARE, (0, 0, 0))
+    before = sheet.ids.copy()
+    sheet.glaze(area, (200, 0, 0), (0.0, 0.0), (8.0, 0.0))
+    assert (sheet.ids == before).all()
+    reds = sheet.fill[4, :, 0].astype(int)
+    assert (np.diff(reds) > 0).all() and reds[0] < 20 and reds[-1] > 180
+    assert (sheet.fill[..., 1:] == 0).all()
+
+
+def test_tones_given_together_merge_without_a_line_between_them() -> None:
+    left, right = SQUARE * (0.625, 1), SQUARE * (0.625, 1) + (3.0, 0.0)
+    sheet = Sheet((8, 8), oversample=1)
+    area = sheet.area(SQUARE, (9, 9, 9))
+    sheet.tone(area, [left, right], (1, 1, 1), DougaClass.SHADING_FILL, DougaClass.SHADING_LINE)
+    assert (sheet.ids == DougaClass.SHADING_FILL).all()

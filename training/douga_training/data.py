@@ -1,0 +1,247 @@
+"""Training samples. Sample number i of a run is the same whenever it is made: resuming repeats nothing and skips nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from douga.errors import InputError
+from douga.preprocess import to_tensor
+from douga_training.augment import (
+    Colours,
+    Geometry,
+    erase_rectangles,
+    mistaken_mask,
+    over_background,
+    textured,
+    without_book,
+)
+from douga_training.raw_cache import SceneFolder
+from douga_training.recipe import Recipe
+from douga_training.simulate.production import production_twins
+
+U8 = NDArray[np.uint8]
+_VALIDATION = 1 << 20  # keeps the samples of validation apart from those of training
+
+
+class Picture:
+    """One frame with its truth, as a sample starts out. rgb: (H, W, 3); ids and mask: (H, W), mask 0 or 255."""
+
+    def __init__(self, rgb: U8, ids: U8, mask: U8) -> None:
+        self.rgb, self.ids, self.mask = rgb, ids, mask
+
+    def part(self, x: int, y: int, w: int, h: int) -> Picture:
+        """A rectangle of it."""
+        cut = np.s_[y : y + h, x : x + w]
+        return Picture(self.rgb[cut], self.ids[cut], self.mask[cut])
+
+
+def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
+    """Folders to train from and to validate on. Frames that are held back for validation are never trained on."""
+    folders = [SceneFolder(Path(name.strip())) for name in recipe.data.split(",") if name.strip()]
+    if recipe.validation:
+        held = SceneFolder(Path(recipe.validation))
+        return folders, [SceneFolder(held.folder, held.names[: recipe.validation_frames])]
+    if not folders:
+        return [], []
+    last = folders[-1]
+    keep = len(last) - min(recipe.validation_frames, max(1, len(last) // 5))
+    held = SceneFolder(last.folder, last.names[keep:])
+    return [*folders[:-1], SceneFolder(last.folder, last.names[:keep])], [held]
+
+
+class Samples(Dataset[dict[str, Tensor]]):
+    """Samples of a recipe, endless: any number is a valid index.
+
+    Stage cel: {"small" (C, h, w), "small_ids" (h, w), "windows" (K, C, S, S), "boxes" (K, 4), "ids" (K, S, S)}.
+    Stage lines: {"image" (C, S, S), "ids" (S, S)}. Images float32 as `to_tensor` makes them, ids int64.
+    """
+
+    def __init__(self, recipe: Recipe, folders: list[SceneFolder], *, validation: bool = False) -> None:
+        self.recipe, self.folders, self.validation = recipe, folders, validation
+        self.total = sum(len(f) for f in folders)
+        self.colours, self.geometry = Colours(recipe), Geometry(recipe)
+        if validation and not self.total:
+            raise InputError("validation: no frames; give validation = \"DIR\" in the recipe or more training frames")
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([self.recipe.seed, number + (_VALIDATION << 12) * self.validation])
+        if self.recipe.stage == "cel":
+            return self._cel_sample(number, rng)
+        return self._lines_sample(number, rng)
+
+    # -- where the pictures come from --------------------------------------------------------------------------
+
+    def _locate(self, index: int) -> tuple[SceneFolder, int]:
+        for folder in self.folders:
+            if index < len(folder):
+                return folder, index
+            index -= len(folder)
+        raise IndexError(index)
+
+    def _picture(self, number: int, rng: np.random.Generator) -> Picture:
+        recipe = self.recipe
+        if not self.validation and rng.random() < recipe.simulated:
+            crop = recipe.simulated_px if recipe.stage == "lines" else None
+            lossless, twin = production_twins(int(rng.integers(1 << 40)), crop_px=crop)
+            made = twin if rng.random() < recipe.broadcast else lossless
+            return Picture(made.frame, made.classes, made.cel_mask)
+        folder, index = self._locate(number % self.total if self.validation else int(rng.integers(self.total)))
+        broadcast = (number // self.total % 2 == 1) if self.validation else rng.random() < recipe.broadcast
+        kind = "broadcast" if broadcast and folder.has_broadcast(index) else "frame"
+        mask = folder.image(index, "cel_mask")
+        ids = folder.image(index, "classes") if folder.has(index, "classes") else np.zeros_like(mask)
+        rgb = folder.image(index, kind)
+        return Picture(rgb, ids, mask) if self.validation else self._replaced(Picture(rgb, ids, mask), folder, index, rng)
+
+    def _replaced(self, picture: Picture, folder: SceneFolder, index: int, rng: np.random.Generator) -> Picture:
+        """Now and then, the same cel over another frame's background."""
+        needed = all(folder.has(index, kind) for kind in ("cel", "alpha"))
+        if rng.random() >= self.recipe.replace_background or not needed:
+            return picture
+        other, place = self._locate(int(rng.integers(self.total)))
+        if not other.has(place, "background"):
+            return picture
+        cel, alpha = folder.image(index, "cel"), folder.image(index, "alpha")
+        plate = np.asarray(other.image(place, "background"))
+        if plate.shape[:2] != alpha.shape:
+            plate = cv2.resize(plate, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
+        return Picture(over_background(cel, alpha, plate), without_book(picture.ids), picture.mask)
+
+    # -- the two kinds of samples ------------------------------------------------------------------------------
+
+    def _lines_sample(self, number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        side = self.recipe.crop_px
+        picture = _at_least(self._picture(number, rng), side)
+        x, y = _spot(picture.mask, side, side, rng)
+        picture = self._changed(picture.part(x, y, side, side), rng)
+        mask = picture.mask
+        if self.recipe.input_mode in ("concatenated", "synthetic_cel") and rng.random() < self.recipe.mask_noise:
+            mask = mistaken_mask(mask, rng)
+        (rgb,) = self._coloured([picture.rgb], rng)
+        return {"image": to_tensor(rgb, mask, mode=self.recipe.input_mode), "ids": _ids(picture.ids)}
+
+    def _cel_sample(self, number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        recipe, side = self.recipe, self.recipe.crop_px
+        small_wh = (recipe.context_px or 640, (recipe.context_px or 640) * 9 // 16)
+        picture = self._region(_at_least(self._picture(number, rng), side), small_wh, rng)
+        picture = self._changed(picture, rng)
+        h, w = picture.mask.shape
+        small = cv2.resize(picture.rgb, small_wh, interpolation=cv2.INTER_AREA if w > small_wh[0] else cv2.INTER_LINEAR)
+        answer_wh = ((small_wh[0] + 1) // 2, (small_wh[1] + 1) // 2)
+        small_ids = cv2.resize(picture.mask, answer_wh, interpolation=cv2.INTER_AREA) > 127
+        parts, boxes = [], []
+        for _ in range(recipe.windows):
+            x, y = _spot(_border(picture.mask) if rng.random() < 0.7 else picture.mask, side, side, rng)
+            parts.append(picture.part(x, y, side, side))
+            boxes.append([x / w, y / h, (x + side) / w, (y + side) / h])
+        # The colours change after the cuts: the small frame and two windows are far less work than all of it.
+        small, *windows = self._coloured([small, *(part.rgb for part in parts)], rng)
+        return {
+            "small": to_tensor(small),
+            "small_ids": _ids(small_ids),
+            "windows": torch.stack([to_tensor(window) for window in windows]),
+            "boxes": torch.tensor(boxes, dtype=torch.float32),
+            "ids": torch.stack([_ids(part.mask > 127) for part in parts]),
+        }
+
+    def _region(self, picture: Picture, small_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
+        """The frame, or a part of it in the context's proportions: the drawing then looks larger."""
+        h, w = picture.mask.shape
+        share = 1.0 if self.validation or rng.random() < 0.5 else float(rng.uniform(1 / self.recipe.scale_max, 1.0))
+        part_w = max(min(w, h * small_wh[0] / small_wh[1]) * share, self.recipe.crop_px * small_wh[0] / small_wh[1])
+        part_w = min(part_w, w, h * small_wh[0] / small_wh[1])
+        part_h = max(self.recipe.crop_px, min(h, round(part_w * small_wh[1] / small_wh[0])))
+        part_w = max(self.recipe.crop_px, round(part_w))
+        x, y = int(rng.integers(0, w - part_w + 1)), int(rng.integers(0, h - part_h + 1))
+        return picture.part(x, y, part_w, part_h)
+
+    def _changed(self, picture: Picture, rng: np.random.Generator) -> Picture:
+        """Another shape, texture and erased parts, unless it is for validation."""
+        if self.validation:
+            return picture
+        recipe = self.recipe
+        rgb, (ids, mask) = self.geometry(picture.rgb, [picture.ids, picture.mask], rng)
+        if rng.random() < recipe.texture:
+            rgb = textured(rgb, (mask > 127) == (rng.random() < 0.35), rng)
+        if rng.random() < recipe.erase:
+            rgb, (ids, mask) = erase_rectangles(rgb, [ids, mask], rng)
+        return Picture(rgb, ids, mask)
+
+    def _coloured(self, views: list[U8], rng: np.random.Generator) -> list[U8]:
+        return views if self.validation else self.colours(views, rng)
+
+
+def _ids(array: NDArray[np.generic]) -> Tensor:
+    return torch.from_numpy(array.astype(np.int64))
+
+
+def _border(mask: U8) -> U8:
+    """Where the cel ends, at a quarter of the size and back: enough to aim windows."""
+    small = np.ascontiguousarray(mask[::4, ::4])
+    edge = cv2.morphologyEx(small, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return np.repeat(np.repeat(edge, 4, 0), 4, 1)[: mask.shape[0], : mask.shape[1]]
+
+
+def _spot(mask: U8, w: int, h: int, rng: np.random.Generator, *, anywhere: float = 0.12) -> tuple[int, int]:
+    """Top left corner of a w x h window, as a rule centred near a random pixel of the mask."""
+    full_h, full_w = mask.shape
+    sparse = np.asarray(mask[::8, ::8])
+    on = np.flatnonzero(sparse)
+    if len(on) == 0 or rng.random() < anywhere:
+        return int(rng.integers(0, full_w - w + 1)), int(rng.integers(0, full_h - h + 1))
+    y, x = divmod(int(on[rng.integers(len(on))]), sparse.shape[1])
+    x, y = x * 8 - w // 2 + int(rng.integers(-w // 4, w // 4 + 1)), y * 8 - h // 2 + int(rng.integers(-h // 4, h // 4 + 1))
+    return int(np.clip(x, 0, full_w - w)), int(np.clip(y, 0, full_h - h))
+
+
+def _at_least(picture: Picture, side: int) -> Picture:
+    """Mirror a small picture outwards until a window fits into it."""
+    h, w = picture.mask.shape
+    below, right = max(0, side - h), max(0, side - w)
+    if not below and not right:
+        return picture
+    rgb, ids, mask = (
+        cv2.copyMakeBorder(np.asarray(a), 0, below, 0, right, cv2.BORDER_REFLECT)
+        for a in (picture.rgb, picture.ids, picture.mask)
+    )
+    return Picture(rgb, ids, mask)
+
+
+class Numbers(Sampler[int]):
+    """Sample numbers of one process, from a step on: step * batch + rank * share ..."""
+
+    def __init__(self, first_step: int, steps: int, batch: int, rank: int, world: int) -> None:
+        self.first_step, self.steps, self.batch, self.rank, self.share = first_step, steps, batch, rank, batch // world
+
+    def __iter__(self) -> Iterator[int]:
+        for step in range(self.first_step, self.steps):
+            start = step * self.batch + self.rank * self.share
+            yield from range(start, start + self.share)
+
+    def __len__(self) -> int:
+        return (self.steps - self.first_step) * self.share
+
+
+def _one_thread(_: int) -> None:
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def batches(samples: Samples, numbers: Numbers, workers: int) -> DataLoader[dict[str, Tensor]]:
+    """Batches of the numbered samples, prepared by worker processes ahead of the training."""
+    return DataLoader(
+        samples,
+        batch_size=numbers.share,
+        sampler=numbers,
+        num_workers=workers,
+        worker_init_fn=_one_thread,
+        prefetch_factor=4 if workers else None,
+    )

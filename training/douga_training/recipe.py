@@ -1,0 +1,184 @@
+"""A training run as data: one frozen dataclass, read from TOML, every entry overridable on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from douga.checkpoint import STAGES
+from douga.errors import RecipeError
+from douga.networks.gcn import GcnConfig
+from douga.preprocess import INPUT_MODES, input_channels
+
+LOSSES = ("cross_entropy", "weighted", "focal")
+OPTIMIZERS = ("adam", "adamw")
+
+
+def knob(default: Any, text: str) -> Any:
+    """A recipe entry with its explanation, shown by --help."""
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Every knob of a run."""
+
+    stage: str = knob("cel", "what to train: cel (stage one) or lines (stage two)")
+    out: str = knob("runs/cel", "folder of checkpoints, logs and samples")
+    init_from: str = knob("", "weights to start from (a .safetensors file or a shipped name); empty: from nothing")
+
+    encoder: str = knob("resnet18", "resnet18, resnet34, resnet50 or resnet101")
+    input_mode: str = knob("color", "how stage two gets the cel: color, synthetic_cel, concatenated, manual_cel")
+    kernel_size: int = knob(25, "size of the large kernels; Kugler: 25 for cel, 49 for lines")
+    width: int = knob(24, "channels of the large-kernel blocks")
+    dropout: float = knob(0.1, "dropout in front of the large kernels")
+    context_px: int = knob(640, "long side of the frame as the context road sees it; 0: use context_stride")
+    context_stride: int = knob(2, "where context_px is 0: the context road sees the crop this much smaller")
+    detail_width: int = knob(16, "channels of the full-resolution path; 0 leaves it out")
+
+    data: str = knob("", "folders in the layout of `douga simulate`, comma-separated")
+    simulated: float = knob(0.0, "share of samples drawn on the fly by the simulator; 1 needs no folder")
+    simulated_px: int = knob(512, "size of the window that the simulator draws on the fly for stage two")
+    validation: str = knob("", "folder for validation; empty: the last validation_frames of `data`")
+    validation_frames: int = knob(24, "how many frames to hold back, or to read of the validation folder")
+    broadcast: float = knob(0.5, "share of samples that show the broadcast twin, where there is one")
+    batch: int = knob(6, "samples in a step, over all processes")
+    crop_px: int = knob(320, "stage two: side of the crop; stage one: side of the full-resolution windows; even")
+    windows: int = knob(2, "stage one: full-resolution windows of each frame")
+    workers: int = knob(1, "processes that prepare samples")
+
+    flip: float = knob(0.5, "chance of a mirror image")
+    scale_min: float = knob(0.5, "smallest size of the drawing (Kugler 0.5)")
+    scale_max: float = knob(2.0, "largest size of the drawing (Kugler 2)")
+    rotate_deg: float = knob(10.0, "largest rotation, either way (Kugler 10)")
+    affine: float = knob(0.3, "chance that scale and rotation are applied")
+    brightness: float = knob(0.2, "largest change of brightness")
+    contrast: float = knob(0.2, "largest change of contrast")
+    hue_deg: int = knob(20, "largest turn of the hue, degrees of 180")
+    colour: float = knob(0.5, "chance that brightness, contrast and hue change")
+    erase: float = knob(0.1, "chance that rectangles are erased from frame and truth")
+    replace_background: float = knob(0.2, "chance that the cel is put over another frame's background")
+    texture: float = knob(0.1, "chance that cel or background gets a texture of its own")
+    mask_noise: float = knob(0.5, "stage two: chance that the mask given to the network has errors")
+
+    loss: str = knob("cross_entropy", "cross_entropy, weighted (by class frequency) or focal")
+    class_weights: tuple[float, ...] = knob((), "one weight a class instead of frequencies, with loss = weighted")
+    focal_gamma: float = knob(2.0, "exponent of the focal loss")
+    dice: float = knob(0.0, "weight of a soft Dice term beside the loss above")
+    coarse: float = knob(0.4, "stage one: weight of the context road's own answer")
+    optimizer: str = knob("adamw", "adam or adamw")
+    learning_rate: float = knob(1e-3, "peak; a linear warm-up leads to it and half a cosine away from it")
+    weight_decay: float = knob(1e-4, "adamw only")
+    warmup_steps: int = knob(50, "length of the warm-up")
+    final_rate: float = knob(0.02, "share of the learning rate that is left at the end; 1 keeps it constant")
+    clip_norm: float = knob(5.0, "largest norm of the gradient")
+    average: float = knob(0.995, "decay of the running average of the weights that is kept and validated; 0: none")
+    steps: int = knob(1000, "length of the run")
+    validate_every: int = knob(200, "steps between validations")
+    checkpoint_every: int = knob(100, "steps between checkpoints that a killed run resumes from")
+    patience: int = knob(0, "validations without a better score before the run stops; 0 never stops early")
+    bf16: bool = knob(True, "autocast to bfloat16")
+    device: str = knob("auto", "auto, cpu, cuda, cuda:1, mps")
+    threads: int = knob(0, "threads of one process on the CPU; 0 leaves it to torch")
+    seed: int = knob(1, "of weights, samples and augmentations")
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("stage", STAGES),
+            ("input_mode", INPUT_MODES),
+            ("loss", LOSSES),
+            ("optimizer", OPTIMIZERS),
+        ):
+            if getattr(self, name) not in choices:
+                raise RecipeError(f"{name} = {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        if self.stage == "cel" and self.input_mode != "color":
+            raise RecipeError(f"input_mode = {self.input_mode!r}: stage cel has no mask yet; use 'color'")
+        if self.crop_px % 2 or self.crop_px < 32:
+            raise RecipeError(f"crop_px = {self.crop_px}: give an even size of at least 32")
+        if not 0 <= self.simulated <= 1 or (not self.data and self.simulated < 1):
+            raise RecipeError("no training data: set data = \"DIR\" (douga simulate --out DIR) or simulated = 1")
+        if self.class_weights and len(self.class_weights) != self.classes:
+            raise RecipeError(f"class_weights: expected {self.classes} numbers, got {len(self.class_weights)}")
+        for name in ("batch", "steps", "windows", "validate_every", "checkpoint_every", "scale_min"):
+            if getattr(self, name) <= 0:
+                raise RecipeError(f"{name} = {getattr(self, name)}: must be above zero")
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the network: background and cel, or the ten classes."""
+        return 2 if self.stage == "cel" else 10
+
+    @property
+    def network(self) -> GcnConfig:
+        """Config of the network that this recipe trains."""
+        return GcnConfig(
+            classes=self.classes,
+            in_channels=input_channels(self.input_mode),
+            encoder=self.encoder,
+            kernel_size=self.kernel_size,
+            width=self.width,
+            dropout=self.dropout,
+            context_px=self.context_px,
+            context_stride=self.context_stride,
+            detail_width=self.detail_width,
+        )
+
+
+_TYPES = get_type_hints(Recipe)
+
+
+def _convert(name: str, value: Any) -> Any:
+    """A TOML or command-line value as the entry's type. Raises RecipeError."""
+    if name not in _TYPES:
+        raise RecipeError(f"unknown entry {name!r}; known are {', '.join(sorted(_TYPES))}")
+    kind = _TYPES[name]
+    try:
+        if kind is bool:
+            if isinstance(value, bool):
+                return value
+            return {"true": True, "false": False}[str(value).lower()]
+        if kind in (int, float, str):
+            if isinstance(value, bool) or (kind is int and float(value) != int(float(value))):
+                raise ValueError
+            return kind(float(value)) if kind is int else kind(value)
+        return tuple(float(v) for v in (value.split(",") if isinstance(value, str) else value))
+    except (ValueError, KeyError, TypeError) as exc:
+        raise RecipeError(f"{name} = {value!r}: expected {getattr(kind, '__name__', kind)}") from exc
+
+
+def read_recipe(path: Path | None, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a TOML recipe (flat entries; tables are only headings) and lay overrides over it. Raises RecipeError."""
+    entries: dict[str, Any] = {}
+    if path is not None:
+        try:
+            document = tomllib.loads(path.read_text("utf-8"))
+        except (OSError, tomllib.TOMLDecodeError) as exc:
+            raise RecipeError(f"{path}: not a readable TOML recipe ({exc})") from exc
+        for key, value in document.items():
+            entries.update(value if isinstance(value, dict) else {key: value})
+    entries.update(overrides or {})
+    return Recipe(**{name: _convert(name, value) for name, value in entries.items()})
+
+
+def parse_arguments(argv: Sequence[str]) -> tuple[Recipe, bool]:
+    """`RECIPE.toml --key value ... [--fresh]` -> the recipe, and whether to start anew instead of resuming."""
+    parser = argparse.ArgumentParser(
+        prog="python -m douga.train",
+        description="Train stage one (cel) or stage two (lines). A run that was stopped goes on where it was.",
+        epilog="Example: python -m douga.train training/recipes/cel-small.toml --data data/train --steps 2000",
+    )
+    parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="the run, see training/recipes/")
+    parser.add_argument("--fresh", action="store_true", help="start anew, even if the run folder has a checkpoint")
+    for entry in dataclasses.fields(Recipe):
+        flags = {f"--{entry.name}", f"--{entry.name.replace('_', '-')}"}
+        parser.add_argument(
+            *sorted(flags), dest=entry.name, metavar="X", help=f"{entry.metadata['help']} [{entry.default}]"
+        )
+    args = vars(parser.parse_args(argv))
+    path, fresh = args.pop("recipe"), args.pop("fresh")
+    return read_recipe(path, {name: value for name, value in args.items() if value is not None}), fresh

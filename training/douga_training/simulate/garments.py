@@ -1,0 +1,441 @@
+"""Clothes of the trunk: shirts, uniforms, jackets, kimono, armour."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from douga_training.simulate.colours import Swatch
+from douga_training.simulate.curves import Points, smooth
+from douga_training.simulate.outfits import Outfit
+from douga_training.simulate.pen import Part, Pen
+from douga_training.simulate.torso import Torso
+from douga_training.simulate.trimmings import (
+    draw_back_collar,
+    draw_belt,
+    draw_buttons,
+    draw_collar_flaps,
+    draw_neckwear,
+    draw_ribbon_bow,
+)
+
+
+def draw_cloth(
+    pen: Pen,
+    torso: Torso,
+    paint: Swatch,
+    *,
+    neckline: Points,
+    start: float,
+    hem: float,
+    hem_line: bool = True,
+) -> Part:
+    """The main piece of a top: sides, hem and neckline. neckline: from the left to the right end, in pixels."""
+    left, right = torso.contour(-1, start, hem), torso.contour(1, start, hem)
+    bottom = torso.hem(hem)
+    shape = np.vstack([right, bottom[1:-1], left[::-1], neckline])
+    part = pen.fill(shape, paint)
+    for line in (left, right, neckline):
+        pen.ink(line, paint)
+    if hem_line:
+        pen.ink(bottom, paint)
+    depth = torso.unit_px * (0.1 + 0.5 * pen.look.shade_amount) * float(pen.rng.uniform(0.6, 1.2))
+    pen.crescent(part, depth)
+    pen.crescent(part, depth * 0.4, deep=True)
+    return part
+
+
+def _torso_folds(pen: Pen, torso: Torso, part: Part, low: float, amount: float) -> None:
+    """Pulls from the armpits and around the waist, some with a shadow beside them."""
+    for side in (-1, 1):
+        for _ in range(round(pen.detail * amount * pen.rng.uniform(0.5, 3.2))):
+            t = float(
+                pen.rng.choice([pen.rng.uniform(0.2, 0.3), pen.rng.uniform(0.55, max(low - 0.03, 0.56))])
+            )
+            a = torso.edge(side, t)[0]
+            goal = torso.at(side * pen.rng.uniform(0.1, 0.9), t + pen.rng.normal(0.06, 0.08))
+            b = a + (goal - a) * pen.rng.uniform(0.25, 0.7)
+            bow = torso.along * torso.length * pen.rng.normal(0.0, 0.02)
+            line = smooth(np.array([a, (a + b) / 2 + bow, b]))
+            pen.fold(line, part)
+            if pen.chance(0.5):
+                wide = torso.along * torso.unit_px * pen.rng.uniform(0.04, 0.16)
+                t_line = np.sin(np.linspace(0, np.pi, len(line)))[:, None]
+                part.shades.append((np.vstack([line, (line + wide * t_line)[::-1]]), False))
+
+
+def _neckline(torso: Torso, depth: float, wide: float, pointed: bool) -> Points:
+    """Neckline from left to right: ends at the neck's sides, lowest at the front."""
+    start = 0.005 + 0.03 * wide
+    left, right = torso.edge(-1, start)[0], torso.edge(1, start)[0]
+    if torso.behind:
+        depth = min(depth, 0.03)
+    low = torso.at(0.0, depth)
+    if pointed:
+        return np.array([left, low, right])
+    ends = torso.along * torso.length * (depth - start) * 0.75
+    return smooth(
+        np.array(
+            [left, left * 0.8 + low * 0.2 + ends * 0.5, low, right * 0.8 + low * 0.2 + ends * 0.5, right]
+        )
+    )
+
+
+def draw_top(pen: Pen, torso: Torso, outfit: Outfit, skin: Swatch) -> list[Part]:
+    """The garment of the torso with its details. Returns the parts that shadows may fall on."""
+    draw = {
+        "shirt": _shirt, "tshirt": _tshirt, "sailor": _sailor, "blazer": _jacket, "coat": _jacket, "gakuran": _gakuran,
+        "hoodie": _hoodie, "sweater": _tshirt, "kimono": _kimono, "dress": _tshirt, "tank": _tank, "armour": _armour,
+    }[outfit.top]  # fmt: skip
+    return draw(pen, torso, outfit)
+
+
+def hem_height(outfit: Outfit) -> float:
+    """Where the top ends on the trunk."""
+    if outfit.tucked or outfit.top in ("dress", "kimono"):
+        return 0.72
+    return {"blazer": 1.1, "coat": 0.85, "hoodie": 1.0, "gakuran": 1.08, "tank": 0.85}.get(outfit.top, 0.96)
+
+
+def _shirt(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    hem = hem_height(outfit)
+    open_to = 0.1 if outfit.neckwear != "none" else float(pen.rng.uniform(0.08, 0.2))
+    part = draw_cloth(
+        pen, torso, outfit.main, neckline=_neckline(torso, open_to, 0.0, True), start=0.0, hem=hem,
+        hem_line=not outfit.tucked,
+    )  # fmt: skip
+    _torso_folds(pen, torso, part, hem, 1.0)
+    if torso.behind:
+        return [part, *draw_back_collar(pen, torso, outfit.main)]
+    pen.ink(torso.path((0.03, open_to), (0.03, 0.5), (0.02, hem)), outfit.main, width=0.8, within=part)
+    draw_buttons(
+        pen, torso, outfit.main if pen.chance(0.6) else pen.look.accent, part, open_to + 0.06, hem - 0.08
+    )
+    if pen.detail > 0.3 and pen.chance(0.4):
+        pocket = torso.poly((0.3, 0.3), (0.75, 0.3), (0.72, 0.42), (0.5, 0.45), (0.32, 0.42), (0.3, 0.3))
+        pen.ink(pocket, outfit.main, width=0.8, within=part)
+    flaps = draw_collar_flaps(pen, torso, outfit.main, 0.1)
+    return [part, *draw_neckwear(pen, torso, outfit), *flaps]
+
+
+def _tshirt(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    """T-shirts, sweaters and the upper part of dresses."""
+    hem = hem_height(outfit)
+    depth = float(pen.rng.uniform(0.06, 0.16))
+    neckline = _neckline(torso, depth, float(pen.rng.uniform(0, 0.6)), bool(pen.chance(0.2)))
+    part = draw_cloth(
+        pen, torso, outfit.main, neckline=neckline, start=0.02, hem=hem, hem_line=outfit.top != "dress"
+    )
+    _torso_folds(pen, torso, part, hem, 1.0)
+    if outfit.top == "sweater" and pen.detail > 0.15:
+        pen.ink(torso.hem(hem - 0.07), outfit.main, width=0.9, within=part)
+        pen.ink(neckline + torso.along * torso.unit_px * 0.07, outfit.main, width=0.9, within=part)
+    elif outfit.print_on and not torso.behind:
+        _print(pen, torso, part)
+    if outfit.top == "dress" and not torso.behind:
+        return [part, *draw_neckwear(pen, torso, outfit, depth)]
+    return [part]
+
+
+def _print(pen: Pen, torso: Torso, part: Part) -> None:
+    """A colour area on the chest, without drawn border: a stripe, a disc, a star, or letters."""
+    kind = str(pen.rng.choice(["band", "disc", "star", "bars"]))
+    paint = pen.look.accent
+    if kind == "band":
+        t0 = float(pen.rng.uniform(0.3, 0.42))
+        t1 = t0 + float(pen.rng.uniform(0.05, 0.16))
+        shape = np.vstack(
+            [
+                torso.contour(1, t0, t1),
+                torso.hem(t1)[1:-1],
+                torso.contour(-1, t0, t1)[::-1],
+                torso.hem(t0)[::-1],
+            ]
+        )
+        pen.patch(part, shape, paint)
+        for side in (-1, 1):
+            pen.ink(torso.contour(side, t0 - 0.02, t1 + 0.02), part.paint)
+    elif kind == "bars":
+        for k in range(int(pen.rng.integers(2, 5))):
+            a = -0.45 + 0.24 * k
+            pen.patch(part, torso.poly((a, 0.3), (a + 0.15, 0.3), (a + 0.15, 0.42), (a, 0.42)), paint)
+    else:
+        n = 20 if kind == "disc" else 10
+        angle = np.linspace(0, 2 * np.pi, n, endpoint=False) - np.pi / 2
+        radius = np.where((np.arange(n) % 2 == 1) & (kind == "star"), 0.45, 1.0) * pen.rng.uniform(0.1, 0.15)
+        pen.patch(
+            part,
+            torso.poly(*zip(np.cos(angle) * radius * 2.6, 0.36 + np.sin(angle) * radius * 0.9, strict=True)),
+            paint,
+        )
+
+
+def _sailor(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    """Sailor uniform: deep collar over the shoulders with stripes that are colour areas."""
+    hem = hem_height(outfit)
+    part = draw_cloth(
+        pen, torso, outfit.main, neckline=_neckline(torso, 0.22, 0.2, True), start=0.01, hem=hem,
+        hem_line=not outfit.tucked,
+    )  # fmt: skip
+    _torso_folds(pen, torso, part, hem, 1.0)
+    paint, stripe = outfit.lower_paint, pen.look.shirt
+    parts = [part]
+    if torso.behind:
+        outline = [(-1.0, 0.0), (-1.05, 0.09), (-0.95, 0.3), (0.95, 0.3), (1.05, 0.09), (1.0, 0.0)]
+        stripes = [[(-0.8, 0.265), (0.8, 0.265), (0.8, 0.245), (-0.8, 0.245)]]
+        flaps = [(outline, stripes)]
+    else:
+        flaps = []
+        for s in (-1, 1):
+            if not torso.shows(s * 0.5):
+                continue
+            outline = [
+                (s * 1.3, 0.0),
+                (s * 1.25, 0.08),
+                (s * 0.95, 0.12),
+                (s * 0.35, 0.25),
+                (0.0, 0.3),
+                (0.0, 0.22),
+                (s * 0.5, 0.06),
+            ]
+            inside = [
+                (s * 1.1, 0.085),
+                (s * 0.87, 0.108),
+                (s * 0.33, 0.222),
+                (s * 0.3, 0.205),
+                (s * 0.82, 0.09),
+                (s * 1.05, 0.07),
+            ]
+            flaps.append((outline, [inside]))
+    for outline, stripes in flaps:
+        flap = pen.form(torso.poly(*outline), paint)
+        if pen.unit_px > 30:
+            for line in stripes:
+                pen.patch(flap, torso.poly(*line), stripe)
+        pen.crescent(flap, torso.unit_px * 0.1)
+        parts.append(flap)
+    pen.cast(torso.poly(*flaps[0][0]), [part], torso.unit_px * 0.06)
+    return parts if torso.behind else [*parts, *draw_neckwear(pen, torso, outfit, 0.2)]
+
+
+def _jacket(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    """Blazer, suit or coat over a shirt, with lapels."""
+    hem, low = hem_height(outfit), float(pen.rng.uniform(0.36, 0.58))
+    if torso.behind:
+        part = draw_cloth(
+            pen, torso, outfit.main, neckline=_neckline(torso, 0.02, 0.0, False), start=0.0, hem=hem
+        )
+        pen.ink(torso.path((0.0, 0.6), (0.0, hem)), outfit.main, width=0.8, within=part, taper=(0.5, 0.0))
+        _torso_folds(pen, torso, part, hem, 1.2)
+        return [part, *draw_back_collar(pen, torso, outfit.main)]
+    under = draw_cloth(
+        pen,
+        torso,
+        outfit.inner,
+        neckline=_neckline(torso, 0.08, 0.0, True),
+        start=0.0,
+        hem=0.7,
+        hem_line=False,
+    )
+    pen.ink(torso.path((0.02, 0.08), (0.02, 0.65)), outfit.inner, width=0.8, within=under)
+    inner = [under, *draw_neckwear(pen, torso, outfit), *draw_collar_flaps(pen, torso, outfit.inner, 0.085)]
+    opening = np.vstack(
+        [
+            torso.path((-0.95, 0.0), (-0.5, 0.12), (0.0, low)),
+            torso.path((0.0, low), (0.5, 0.12), (0.95, 0.0))[1:],
+        ]
+    )
+    part = draw_cloth(pen, torso, outfit.main, neckline=opening, start=0.0, hem=hem)
+    _torso_folds(pen, torso, part, hem, 1.2)
+    pen.ink(
+        torso.path((0.0, low), (0.06, (low + hem) / 2), (0.0 if pen.chance(0.5) else -0.1, hem + 0.02)),
+        outfit.main,
+        within=part,
+    )
+    parts = [*inner, part]
+    wide = float(pen.rng.uniform(0.2, 0.42))
+    for s in (-1, 1):
+        if not torso.shows(s * 0.45):
+            continue
+        lapel = torso.poly(
+            (s * 0.98, -0.005), (s * 1.2, 0.035), (s * (0.62 + wide), 0.14), (s * (0.5 + wide), 0.17),
+            (s * (0.58 + wide), 0.2), (s * 0.12, low - 0.06), (0.0, low), (s * 0.27, 0.24), (s * 0.5, 0.12),
+        )  # fmt: skip
+        part_l = pen.form(lapel, outfit.main)
+        pen.ink(torso.poly((s * 0.55, 0.13), (s * (0.5 + wide), 0.17)), outfit.main, width=0.8, within=part_l)
+        pen.crescent(part_l, torso.unit_px * 0.07)
+        pen.cast(lapel, [part], torso.unit_px * 0.05)
+        parts.append(part_l)
+    pen.cast(
+        torso.poly((-0.95, 0.0), (0.0, low), (0.95, 0.0), (1.2, 0.0), (0.1, low + 0.06), (-1.2, 0.0)),
+        inner,
+        torso.unit_px * 0.04,
+    )
+    draw_buttons(pen, torso, pen.look.accent if pen.chance(0.5) else outfit.main, part, low + 0.05, hem - 0.3)
+    if pen.detail > 0.3 and pen.chance(0.6):
+        pen.ink(
+            torso.poly((0.4, 0.78), (0.85, 0.77), (0.85, 0.82), (0.4, 0.83), (0.4, 0.78)),
+            outfit.main,
+            width=0.8,
+            within=part,
+        )
+    return parts
+
+
+def _gakuran(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    """Stand-collar uniform."""
+    hem = hem_height(outfit)
+    part = draw_cloth(
+        pen, torso, outfit.main, neckline=_neckline(torso, 0.06, 0.0, False), start=0.0, hem=hem
+    )
+    _torso_folds(pen, torso, part, hem, 1.0)
+    right, left = torso.edge(1, -0.03)[0], torso.edge(-1, -0.03)[0]
+    up = torso.along * torso.length * 0.035
+    low = _neckline(torso, 0.05, 0.1, False)
+    low = low + torso.along * torso.length * 0.01
+    high = smooth(np.array([right - up, torso.at(0.0, 0.01), left - up]))
+    collar = pen.form(np.vstack([low, high]), outfit.main)
+    pen.crescent(collar, torso.unit_px * 0.08)
+    if not torso.behind:
+        pen.ink(torso.path((0.04, 0.05), (0.04, 0.5), (0.03, hem)), outfit.main, within=part, width=0.85)
+        draw_buttons(pen, torso, pen.look.accent, part, 0.16, hem - 0.15)
+    return [part, collar]
+
+
+def _hoodie(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    hem = hem_height(outfit)
+    u = torso.unit_px
+    part = draw_cloth(
+        pen, torso, outfit.main, neckline=_neckline(torso, 0.12, 0.3, False), start=0.02, hem=hem
+    )
+    _torso_folds(pen, torso, part, hem, 1.5)
+    pen.ink(torso.hem(hem - 0.09), outfit.main, width=0.9, within=part)
+    if torso.behind:
+        hood = torso.path((-1.0, 0.0), (-0.8, 0.14), (0.0, 0.26), (0.8, 0.14), (1.0, 0.0))
+        shape = np.vstack([hood, torso.path((1.0, 0.0), (0.0, 0.03), (-1.0, 0.0))[1:-1]])
+        parts = [part, pen.form(shape, outfit.main)]
+        pen.cast(shape, [part], u * 0.06)
+        return parts
+    parts = [part]
+    for s in (-1, 1):
+        if not torso.shows(s * 0.5):
+            continue
+        shape = torso.path(
+            (s * 0.95, -0.02),
+            (s * 1.5, 0.03),
+            (s * 1.0, 0.13),
+            (s * 0.1, 0.18),
+            (s * 0.02, 0.13),
+            (s * 0.5, 0.085),
+            (s * 0.95, -0.02),
+        )
+        flap = pen.form(shape[:-1], outfit.main)
+        pen.crescent(flap, u * 0.1)
+        pen.cast(shape, [part], u * 0.04)
+        parts.append(flap)
+        if pen.detail > 0.3:
+            pen.ink(
+                torso.path((s * 0.16, 0.17), (s * 0.18, 0.27), (s * 0.13, 0.36)), pen.look.accent, width=1.2
+            )
+    pocket = torso.path((-0.55, 0.9), (-0.65, 0.82), (-0.4, 0.68), (0.4, 0.68), (0.65, 0.82), (0.55, 0.9))
+    pen.ink(pocket, outfit.main, width=0.85, within=part)
+    if pen.chance(0.35):
+        pen.ink(torso.path((0.0, 0.17), (0.02, 0.5), (0.0, hem)), outfit.main, width=0.9, within=part)
+    return parts
+
+
+def _kimono(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    paint, trim = outfit.main, pen.look.accent
+    depth = float(pen.rng.uniform(0.12, 0.24))
+    part = draw_cloth(
+        pen, torso, paint, neckline=_neckline(torso, depth, 0.3, True), start=0.01, hem=0.75, hem_line=False
+    )
+    parts = [part]
+    if not torso.behind:
+        for s in (1, -1):
+            if not torso.shows(s * 0.3):
+                continue
+            band = torso.poly(
+                (s * 1.25, 0.0),
+                (s * 0.75, 0.08),
+                (-s * 0.1, depth + 0.04),
+                (-s * 0.5, 0.52),
+                (-s * 0.3, 0.54),
+                (s * 0.06, depth + 0.09),
+                (s * 0.95, 0.1),
+                (s * 1.4, 0.03),
+            )
+            flap = pen.form(band, trim if pen.chance(0.5) else paint)
+            pen.crescent(flap, torso.unit_px * 0.05)
+            parts.append(flap)
+    _torso_folds(pen, torso, part, 0.55, 1.2)
+    parts += draw_belt(pen, torso, trim, 0.5, 0.74)
+    if torso.behind and pen.chance(0.8):
+        parts += draw_ribbon_bow(pen, torso.at(0.0, 0.58), torso.unit_px * 0.45, trim, torso.along)
+    return parts
+
+
+def _tank(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    """A sleeveless top: bare shoulders, straps."""
+    hem, deep = hem_height(outfit), float(pen.rng.uniform(0.14, 0.26))
+    outer, inner = float(pen.rng.uniform(0.75, 0.95)), float(pen.rng.uniform(0.4, 0.6))
+    top = 0.05
+    neck = np.array(
+        [
+            torso.at(-inner, top),
+            torso.at(-inner * 0.9, deep * 0.7),
+            torso.at(0.0, deep if not torso.behind else 0.12),
+            torso.at(inner * 0.9, deep * 0.7),
+            torso.at(inner, top),
+        ]
+    )
+    neckline = smooth(neck, per_span=6)
+    arms = {
+        s: smooth(
+            np.array([torso.at(s * outer, top - 0.005), torso.at(s * outer, 0.15), torso.edge(s, 0.25)[0]]),
+            per_span=6,
+        )
+        for s in (-1, 1)
+    }
+    left, right, bottom = torso.contour(-1, 0.25, hem), torso.contour(1, 0.25, hem), torso.hem(hem)
+    shape = np.vstack([arms[1], right[1:], bottom[1:-1], left[::-1], arms[-1][::-1][1:], neckline])
+    part = pen.form(shape, outfit.main)
+    pen.crescent(part, torso.unit_px * (0.1 + 0.4 * pen.look.shade_amount))
+    _torso_folds(pen, torso, part, hem, 0.7)
+    return [part]
+
+
+def _armour(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
+    """A breast plate over cloth, with a middle ridge and bright highlights."""
+    cloth = draw_cloth(
+        pen,
+        torso,
+        outfit.inner,
+        neckline=_neckline(torso, 0.06, 0.0, False),
+        start=0.0,
+        hem=hem_height(outfit),
+    )
+    plate = torso.path(
+        (-0.5, 0.06),
+        (-1.1, 0.14),
+        (-1.57, 0.3),
+        (-1.3, 0.5),
+        (0.0, 0.6),
+        (1.3, 0.5),
+        (1.57, 0.3),
+        (1.1, 0.14),
+        (0.5, 0.06),
+        (0.0, 0.12),
+        (-0.5, 0.06),
+    )
+    part = pen.form(plate[:-1], pen.look.jacket)
+    pen.ink(torso.path((0.0, 0.12), (0.0, 0.35), (0.0, 0.6)), pen.look.jacket, within=part, width=0.9)
+    for s in (-1, 1):
+        pen.ink(
+            torso.path((s * 1.57, 0.42), (s * 0.8, 0.46), (0.0, 0.5)), pen.look.jacket, within=part, width=0.8
+        )
+        shine = torso.path((s * 0.3, 0.18), (s * 0.7, 0.17), (s * 0.62, 0.3), (s * 0.3, 0.18))
+        part.lights.append(shine)
+    pen.crescent(part, torso.unit_px * (0.15 + 0.3 * pen.look.shade_amount), ragged=0.15)
+    pen.crescent(part, torso.unit_px * 0.1, deep=True)
+    pen.cast(plate, [cloth], torso.unit_px * 0.08)
+    return [cloth, part, *draw_belt(pen, torso, pen.look.accent, 0.68, 0.76)]

@@ -1,0 +1,117 @@
+"""A studio's own drawings and cels, read from files and placed in a scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from douga.classes import NUM_CLASSES
+from douga.errors import InputError, MissingInputError
+from douga.palettes import Palette, read_drawing
+from douga_training.simulate.given import paint_drawing, place_cel
+from douga_training.simulate.sheet import CelArt
+
+U8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Something drawn by people. ids: (H, W) uint8 class ids.
+
+    mask: (H, W) uint8, above 127 on the cel, or None where the drawing's own border says it. rgb: (H, W, 3)
+    uint8 paint, or None for a drawing that gets new paint in every scene. name: of the file, for the record.
+    """
+
+    ids: U8
+    mask: U8 | None
+    rgb: U8 | None
+    name: str
+
+
+def read_douga(path: Path, palette: Palette, mask: Path | None = None) -> Material:
+    """A colour-traced drawing, or a class map (grey or indexed, ids 0 to 9). Raises InputError.
+
+    mask: picture that is white on the cel.
+    """
+    image = _open(path)
+    raw = np.asarray(image)
+    if image.mode in ("L", "P") and int(raw.max()) < NUM_CLASSES:
+        ids = raw.astype(np.uint8)
+    else:
+        ids = read_drawing(_over_white(image), palette).ids
+    return Material(ids, _mask(mask, ids), None, path.name)
+
+
+def read_cel(path: Path, classes: Path, mask: Path | None = None) -> Material:
+    """A painted cel with its class map.
+
+    Its own alpha is the mask, unless another is given. Raises InputError.
+    """
+    image = _open(path)
+    rgba = np.asarray(image.convert("RGBA"))
+    ids = np.asarray(_open(classes))
+    if ids.ndim != 2 or ids.shape != rgba.shape[:2] or ids.max() >= NUM_CLASSES:
+        raise InputError(
+            f"{classes}: expected class ids 0 to {NUM_CLASSES - 1} in a grey or indexed picture of "
+            f"{rgba.shape[1]}x{rgba.shape[0]}, the size of {path.name}"
+        )
+    alpha = _mask(mask, ids)
+    if alpha is None:
+        alpha = np.ascontiguousarray(rgba[..., 3])
+        if alpha.min() == 255:
+            raise InputError(f"{path}: has no transparency; give a mask as the third file of --cel")
+    return Material(ids.astype(np.uint8), alpha, np.ascontiguousarray(rgba[..., :3]), path.name)
+
+
+def place(material: Material, size_wh: tuple[int, int], rng: np.random.Generator) -> CelArt:
+    """Paint the material, if it has no paint, and put it somewhere in a frame of this size."""
+    rgb, mask, ids = material.rgb, material.mask, material.ids
+    if rgb is None or mask is None:
+        painted = paint_drawing(ids, rng, cel=mask)
+        rgb, mask, ids = painted.rgb, painted.alpha, painted.ids
+    rows, columns = np.flatnonzero(mask.max(1)), np.flatnonzero(mask.max(0))
+    if not len(rows):
+        raise InputError(f"{material.name}: nothing of it is cel; check its mask")
+    (top, bottom), (left, right) = (rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)
+    part = np.s_[top:bottom, left:right]
+    w, h = size_wh
+    scale = h * float(np.exp(rng.uniform(np.log(0.45), np.log(1.5)))) / (bottom - top)
+    scale = min(scale, 1.25)  # larger, the lines would be blurred by enlargement
+    wide, tall = (right - left) * scale, (bottom - top) * scale
+    x = round(float(rng.uniform(0.2, 0.8)) * w - wide / 2)
+    y = round(h - tall * float(rng.uniform(0.6, 1.05)))
+    flip = np.s_[:, ::-1] if rng.random() < 0.5 else np.s_[:, :]
+    rgb, mask, ids = (np.ascontiguousarray(image[part][flip]) for image in (rgb, mask, ids))
+    return place_cel(rgb, mask, ids, size_wh, (x, y), scale)
+
+
+def _mask(path: Path | None, ids: U8) -> U8 | None:
+    if path is None:
+        return None
+    mask = np.asarray(_open(path).convert("L"))
+    if mask.shape != ids.shape:
+        raise InputError(
+            f"{path}: is {mask.shape[::-1]}, expected {ids.shape[::-1]} (width, height) as the drawing"
+        )
+    return mask
+
+
+def _open(path: Path) -> Image.Image:
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image
+    except FileNotFoundError as exc:
+        raise MissingInputError(f"{path}: not there") from exc
+    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as exc:
+        raise InputError(f"{path}: not a readable picture ({exc})") from exc
+
+
+def _over_white(image: Image.Image) -> U8:
+    sheet = Image.new("RGBA", image.size, "white")
+    sheet.alpha_composite(image.convert("RGBA"))
+    return np.asarray(sheet.convert("RGB"))

@@ -1,0 +1,176 @@
+"""Productions on disk: one folder a kind of truth, one PNG a frame. The output layout and the training cache
+in one.
+
+    DIR/frame/STEM.png        RGB                      DIR/classes/STEM.png     indexed, the index is the
+    class id DIR/cel_mask/STEM.png     grey, 0 or 255           DIR/alpha/STEM.png       grey, straight
+    DIR/book_mask/STEM.png    grey, 0 or 255           DIR/background/STEM.png  RGB
+    DIR/cel/STEM.png          RGBA, straight           DIR/simulation.json      settings of every frame
+    DIR/broadcast/...         the same again for the broadcast twins; their truth is a link to the files above
+
+Files appear whole or not at all; the frame is written last, so a stem with a frame is complete.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from douga.classes import DougaClass
+from douga.errors import InputError, MissingInputError, OutputError
+from douga_training.simulate.production import Production
+
+U8 = NDArray[np.uint8]
+TRUTH_KINDS = ("classes", "cel_mask", "alpha", "book_mask", "background", "cel")
+KINDS = (*TRUTH_KINDS, "frame")  # in the order of writing
+BROADCAST = "broadcast"
+INDEX = "simulation.json"
+
+# Colours of the class maps: ids are what counts, these are for people.
+_COLOURS: dict[DougaClass, tuple[int, int, int]] = {
+    DougaClass.FLAT: (255, 255, 255),
+    DougaClass.VISIBLE_LINE: (0, 0, 0),
+    DougaClass.SHADING_LINE: (60, 20, 200),
+    DougaClass.COLOR_EDGE: (0, 160, 60),
+    DougaClass.HIGHLIGHT_LINE: (235, 30, 30),
+    DougaClass.BOOK_LINE: (110, 110, 110),
+    DougaClass.SHADING_FILL: (196, 180, 240),
+    DougaClass.COLOR_FILL: (170, 235, 200),
+    DougaClass.HIGHLIGHT_FILL: (255, 243, 150),
+    DougaClass.BOOK_FILL: (205, 205, 205),
+}
+CLASS_COLOURS = np.array([_COLOURS[c] for c in DougaClass], np.uint8)  # (10, 3) RGB
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it. Raises OutputError where that is not possible."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as exc:
+        temporary.unlink(missing_ok=True) if path.parent.is_dir() else None
+        raise OutputError(
+            f"{path}: cannot be written ({exc.strerror}); choose another --out or make room"
+        ) from exc
+
+
+def png_bytes(image: U8, *, compression: int = 1) -> bytes:
+    """Encode grey (H, W), RGB (H, W, 3) or straight RGBA (H, W, 4).
+
+    compression: 0 to 9; 1 is fast and still small.
+    """
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    _, data = cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, compression])
+    return data.tobytes()
+
+
+def indexed_png_bytes(ids: U8, *, compression: int = 1) -> bytes:
+    """Encode a class map (H, W) as an indexed PNG, class colours in its palette."""
+    image = Image.fromarray(ids, mode=None)
+    image.putpalette(CLASS_COLOURS.tobytes())
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=compression)
+    return file.getvalue()
+
+
+def is_written(folder: Path, stem: str, *, with_broadcast: bool = False) -> bool:
+    """True where a stem is complete, with its twin if that is asked for."""
+    twin = folder / BROADCAST / "frame" / f"{stem}.png"
+    return (folder / "frame" / f"{stem}.png").is_file() and (not with_broadcast or twin.is_file())
+
+
+def write_production(folder: Path, production: Production, twin: Production | None = None) -> None:
+    """Write a production and, if given, its broadcast twin.
+
+    Existing files are replaced. Raises OutputError.
+    """
+    file = f"{production.name}.png"
+    if twin is not None:
+        write_whole(folder / BROADCAST / "frame" / file, png_bytes(twin.frame))
+    for kind in KINDS:
+        image: U8 = getattr(production, kind)
+        data = indexed_png_bytes(image) if kind == "classes" else png_bytes(image)
+        if twin is not None and kind in TRUTH_KINDS:
+            write_whole(folder / kind / file, data)
+            _link(folder / kind / file, folder / BROADCAST / kind / file, data)
+        else:
+            write_whole(folder / kind / file, data)
+
+
+def _link(truth: Path, path: Path, data: bytes) -> None:
+    """Give the twin the same truth without spending the room twice, where the file system can."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    try:
+        path.hardlink_to(truth)
+    except OSError:
+        write_whole(path, data)
+
+
+def update_index(folder: Path, frames: Mapping[str, Any]) -> None:
+    """Add the settings of frames to DIR/simulation.json, keeping what stands there."""
+    path = folder / INDEX
+    known: dict[str, Any] = {}
+    if path.is_file():
+        try:
+            known = json.loads(path.read_text("utf-8"))["frames"]
+        except (ValueError, KeyError) as exc:
+            raise InputError(f"{path}: not a simulation index ({exc}); move it away and run again") from exc
+    text = json.dumps({"format": 1, "frames": dict(sorted({**known, **frames}.items()))}, indent=1)
+    write_whole(path, text.encode())
+
+
+def stems(folder: Path) -> list[str]:
+    """Stems of all complete productions of a folder, sorted.
+
+    Raises MissingInputError where there are none.
+    """
+    found = sorted(path.stem for path in (folder / "frame").glob("[!.]*.png"))
+    if not found:
+        raise MissingInputError(
+            f"{folder}: no productions here; expected frame/STEM.png, as `douga simulate` writes"
+        )
+    return found
+
+
+def read_image(folder: Path, kind: str, stem: str) -> U8:
+    """Read one picture of a production as it is in `Production`. kind: one of KINDS. Raises InputError."""
+    path = folder / kind / f"{stem}.png"
+    try:
+        if kind == "classes":
+            with Image.open(path) as image:
+                return np.asarray(image)
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except FileNotFoundError as exc:
+        raise MissingInputError(f"{path}: not there; draw it with `douga simulate --out {folder}`") from exc
+    except (OSError, UnidentifiedImageError) as exc:
+        raise InputError(f"{path}: cannot be read ({exc}); draw it again with --overwrite") from exc
+    modes: dict[str, tuple[int, Callable[[U8], U8]]] = {
+        "frame": (cv2.IMREAD_COLOR_RGB, lambda image: image),
+        "background": (cv2.IMREAD_COLOR_RGB, lambda image: image),
+        "cel": (cv2.IMREAD_UNCHANGED, lambda image: cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)),
+    }
+    mode, convert = modes.get(kind, (cv2.IMREAD_GRAYSCALE, lambda image: image))
+    decoded = cv2.imdecode(data, mode) if len(data) else None
+    if decoded is None:
+        raise InputError(f"{path}: not a readable PNG; draw it again with --overwrite")
+    return convert(decoded)
+
+
+def read_production(folder: Path, stem: str) -> Production:
+    """Read a whole production back, meta included where the index has it. Raises InputError."""
+    images = {kind: read_image(folder, kind, stem) for kind in KINDS}
+    index = folder / INDEX
+    meta = json.loads(index.read_text("utf-8"))["frames"].get(stem, {}) if index.is_file() else {}
+    return Production(**images, name=stem, meta=meta)

@@ -1,4 +1,6 @@
-"""`douga evaluate`: a folder of predictions and a folder of truth -> numbers, as a table, JSON and an HTML page."""
+"""`douga evaluate`: a folder of predictions and a folder of truth -> numbers, as a table, JSON and an HTML
+page.
+"""
 
 from __future__ import annotations
 
@@ -27,10 +29,13 @@ examples:
   douga evaluate --pred result --truth shots/truth --json scores.json --html scores.html --tolerance 1
 
 Both folders hold classes/STEM.png (class ids, indexed or grey) or cel_mask/STEM.png (0 and 255) or both, as
-`douga reconstruct` and `douga simulate` write them. With frame/STEM.png in the truth the page shows the frames too.
-exit status: 0 all compared; 1 some predictions are missing; 2 nothing to compare, or a file that cannot be used.
+`douga reconstruct` and `douga simulate` write them. With frame/STEM.png in the truth the page
+shows the frames.
+
+exit status: 0 all compared; 1 some predictions are missing; 2 nothing to compare, or an unusable file
 """
 LINES_ALL = "all"
+NOTHING = Overlap()
 _KINDS = ("classes", "cel_mask")
 
 
@@ -38,18 +43,18 @@ _KINDS = ("classes", "cel_mask")
 class Score:
     """Counts of a frame, or of several added up.
 
-    matrix: (10, 10) int64, pixels by true and predicted class. lines: by class key, and "all". cel, boundary: of the
-    cel mask. areas: true areas that came out closed, of all. has_classes, has_cel: what there was to compare.
+    matrix: (10, 10) int64, pixels by true and predicted class. lines: by class key, and "all". cel,
+    boundary, cel_accuracy: of the cel mask. areas: true areas that came out closed, of all.
     """
 
     matrix: Matrix = field(default_factory=lambda: np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64))
     lines: dict[str, LineCounts] = field(
         default_factory=lambda: {**{c.key: LineCounts() for c in LINE_CLASSES}, LINES_ALL: LineCounts()}
     )
-    cel: Overlap = Overlap()
-    boundary: Overlap = Overlap()
-    cel_accuracy: Overlap = Overlap()
-    areas: Overlap = Overlap()
+    cel: Overlap = NOTHING
+    boundary: Overlap = NOTHING
+    cel_accuracy: Overlap = NOTHING
+    areas: Overlap = NOTHING
 
     def __add__(self, other: Score) -> Score:
         return Score(
@@ -74,7 +79,9 @@ class Score:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Everything that was compared. frames: score by stem. missing: predictions that are not there ("classes/a.png")."""
+    """Everything that was compared. frames: score by stem. missing: predictions that are not there
+    ("classes/a.png").
+    """
 
     prediction: Path
     truth: Path
@@ -103,7 +110,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare, print, write. Returns 0, or 1 where predictions are missing; errors are raised as DougaError."""
+    """Compare, print, write. Returns 0, or 1 where predictions are missing; errors are raised as
+    DougaError.
+    """
     if not args.tolerance >= 0 or math.isinf(args.tolerance):
         raise InputError(f"--tolerance: expected pixels, 0 or more, got {args.tolerance}")
     evaluation = evaluate(args.pred, args.truth, tolerance_px=args.tolerance)
@@ -125,31 +134,29 @@ def run(args: argparse.Namespace) -> int:
     return 1 if evaluation.missing else 0
 
 
-# -- comparing -----------------------------------------------------------------------------------------------------
+# -- comparing -----------------------------------------------------------------------------------------------
 
 
 def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Evaluation:
     """Compare two folders that hold classes/ and cel_mask/, stem by stem of the truth.
 
-    Raises MissingInputError where nothing can be compared, InputError (naming the file) where a file cannot be used
-    or differs in size from its truth.
+    Raises MissingInputError where nothing can be compared, InputError (naming the file) where a file cannot
+    be used or differs in size from its truth.
     """
     for folder in (prediction, truth):
         if not folder.is_dir():
             raise MissingInputError(f"{folder}: no such folder; give one that holds classes/ or cel_mask/")
     wanted = {kind: sorted(p.stem for p in (truth / kind).glob("*.png")) for kind in _KINDS}
     if not any(wanted.values()):
-        raise MissingInputError(
-            f"{truth}: no classes/*.png or cel_mask/*.png in it, so there is no truth to compare with"
-        )
+        raise MissingInputError(f"{truth}: no classes/*.png or cel_mask/*.png in it, so there is no truth")
     there = {
         kind: [s for s in stems if (prediction / kind / f"{s}.png").is_file()]
         for kind, stems in wanted.items()
     }
     if not any(there.values()):
         raise MissingInputError(
-            f"{prediction}: holds no prediction for any truth in {truth}; the files must have the same names, "
-            f"such as {next(f'{kind}/{stems[0]}.png' for kind, stems in wanted.items() if stems)}"
+            f"{prediction}: holds no prediction for any truth in {truth}; the files must have the same "
+            f"names, such as {next(f'{kind}/{stems[0]}.png' for kind, stems in wanted.items() if stems)}"
         )
     missing = tuple(f"{k}/{s}.png" for k in _KINDS for s in wanted[k] if s not in set(there[k]))
     frames: dict[str, Score] = {}
@@ -170,7 +177,8 @@ def _pair(prediction: Path, truth: Path, kind: str, stem: str) -> tuple[U8, U8]:
     if predicted.shape != true.shape:
         sizes = [f"{a.shape[1]}x{a.shape[0]}" for a in (predicted, true)]
         raise InputError(
-            f"{paths[0]}: is {sizes[0]}, but its truth {paths[1]} is {sizes[1]}; reconstruct the frame at its own size"
+            f"{paths[0]}: is {sizes[0]}, but its truth {paths[1]} is {sizes[1]}; "
+            "reconstruct the frame at its own size"
         )
     return predicted, true
 
@@ -197,7 +205,9 @@ def read_ids(path: Path) -> U8:
 
 
 def read_mask(path: Path) -> U8:
-    """A mask in an 8-bit grey (or black and white) PNG: (H, W) uint8, 0 or 1, on from 128. Raises InputError."""
+    """A mask in an 8-bit grey (or black and white) PNG: (H, W) uint8, 0 or 1, on from 128. Raises
+    InputError.
+    """
     mask = _open(path, ("L", "1"), "a mask (8-bit grey, 0 and 255)")
     return (mask.astype(bool) if mask.dtype == bool else mask > 127).astype(np.uint8)
 
@@ -221,7 +231,7 @@ def _score_cel(predicted: U8, true: U8) -> Score:
     )
 
 
-# -- telling -------------------------------------------------------------------------------------------------------
+# -- telling -------------------------------------------------------------------------------------------------
 
 
 def _number(value: float) -> float | None:
@@ -229,7 +239,9 @@ def _number(value: float) -> float | None:
 
 
 def numbers(score: Score) -> dict[str, Any]:
-    """Every number of a score, ready for JSON: shares from 0 to 1, None where there is nothing to divide by."""
+    """Every number of a score, ready for JSON: shares from 0 to 1, None where there is nothing to divide
+    by.
+    """
     out: dict[str, Any] = {}
     if score.has_classes:
         recall, precision, iou = (f(score.matrix) for f in (metrics.recall, metrics.precision, metrics.iou))
@@ -264,7 +276,7 @@ def numbers(score: Score) -> dict[str, Any]:
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
-    """The whole evaluation as JSON data: totals, confusion matrix in pixels, and the numbers of each frame."""
+    """The whole evaluation as JSON data: totals, confusion matrix in pixels, numbers of each frame."""
     total = evaluation.total
     out = {
         "prediction": str(evaluation.prediction),
@@ -291,7 +303,9 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def confusion_rows(matrix: Matrix) -> list[list[str]]:
-    """Kugler's Table 5.1 with a column for the IoU: percent of all pixels, header and precision row included."""
+    """Kugler's Table 5.1 with a column for the IoU: percent of all pixels, header and precision row
+    included.
+    """
     shown = [c for c in DougaClass if matrix[c].any() or matrix[:, c].any()]
     recall, precision, iou = metrics.recall(matrix), metrics.precision(matrix), metrics.iou(matrix)
     whole = max(1, int(matrix.sum()))

@@ -1,7 +1,8 @@
 """Scores: pure functions from arrays to counts, and from counts to numbers.
 
-Counts of several frames can be added before they are turned into a number, so that every pixel weighs the same
-whichever frame it is in. A share of nothing (recall of a class that never occurs) is NaN, never 0 or 1.
+Counts of several frames can be added before they are turned into a number, so that every pixel weighs the
+same whichever frame it is in. A share of nothing (recall of a class that never occurs) is NaN, never 0 or
+1.
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ def _same_size(prediction: NDArray, truth: NDArray) -> None:
         )
 
 
-# -- pixels --------------------------------------------------------------------------------------------------------
+# -- pixels --------------------------------------------------------------------------------------------------
 
 
 def confusion_matrix(prediction: U8, truth: U8) -> Matrix:
     """Pixels by true class (rows) and predicted class (columns): (10, 10) int64.
 
-    prediction, truth: (H, W) uint8 class ids. Raises InputError where the sizes differ. (Kugler, 5.8, Table 5.1.)
+    prediction, truth: (H, W) uint8 class ids. Raises InputError where the sizes differ. (Kugler, 5.8, Table
+    5.1.)
     """
     _same_size(prediction, truth)
     pairs = truth.astype(np.intp).ravel() * NUM_CLASSES + prediction.ravel()
@@ -72,17 +74,19 @@ def accuracy(matrix: Matrix) -> float:
 
 
 def mean_iou(matrix: Matrix) -> float:
-    """Mean of `iou` over the classes that occur in the prediction or the truth, 0 to 1; NaN without pixels."""
+    """Mean of `iou` over the classes that occur in prediction or truth, 0 to 1; NaN without pixels."""
     values = iou(matrix)
     return float(values[~np.isnan(values)].mean()) if (~np.isnan(values)).any() else float("nan")
 
 
-# -- lines ---------------------------------------------------------------------------------------------------------
+# -- lines ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class LineCounts:
-    """Skeleton pixels of predicted and true lines, and how many of each lie near the other. They can be added."""
+    """Skeleton pixels of predicted and true lines, and how many of each lie near the other. They can be
+    added.
+    """
 
     predicted_hits: int = 0
     predicted: int = 0
@@ -99,7 +103,9 @@ class LineCounts:
 
     @property
     def precision(self) -> float:
-        """Share of the predicted skeleton near a true one. With nothing predicted: 1 if nothing was there, else 0."""
+        """Share of the predicted skeleton near a true one. With nothing predicted: 1 if nothing was there,
+        else 0.
+        """
         return self.predicted_hits / self.predicted if self.predicted else float(self.true == 0)
 
     @property
@@ -124,7 +130,8 @@ def near(mask: Mask, tolerance_px: float) -> Mask:
 def line_counts(prediction: Mask, truth: Mask, tolerance_px: float = 2.0) -> LineCounts:
     """Compare lines by position: both are thinned first, so a line of 1 px and one of 3 px compete fairly.
 
-    prediction, truth: (H, W) bool. tolerance_px: how far apart two skeleton pixels may lie and still be one line's.
+    prediction, truth: (H, W) bool. tolerance_px: how far apart two skeleton pixels may lie and still be one
+    line's.
     """
     _same_size(prediction, truth)
     thin_prediction, thin_truth = skeletonize(prediction), skeletonize(truth)
@@ -141,7 +148,7 @@ def is_line(ids: U8) -> Mask:
     return (ids >= min(LINE_CLASSES)) & (ids <= max(LINE_CLASSES))
 
 
-# -- masks ---------------------------------------------------------------------------------------------------------
+# -- masks ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -169,8 +176,8 @@ def overlap(prediction: Mask, truth: Mask) -> Overlap:
 def boundary_overlap(prediction: Mask, truth: Mask, ratio: float = BOUNDARY_RATIO) -> Overlap:
     """Boundary IoU (Cheng et al., CVPR 2021): the IoU of the bands inside the two masks' contours.
 
-    prediction, truth: (H, W) bool. ratio: width of the band as a share of the image's diagonal, 2 % by default as in
-    that paper (44 px at 1920 x 1080). The frame's edge counts as contour, as it does there.
+    prediction, truth: (H, W) bool. ratio: width of the band as a share of the image's diagonal, 2 % by
+    default as in that paper (44 px at 1920 x 1080). The frame's edge counts as contour, as it does there.
     """
     _same_size(prediction, truth)
     width_px = max(1, round(ratio * float(np.hypot(*truth.shape))))
@@ -186,17 +193,19 @@ def _band(mask: Mask, width_px: int) -> Mask:
     return mask & ~eroded[width_px:-width_px, width_px:-width_px].astype(bool)
 
 
-# -- areas ---------------------------------------------------------------------------------------------------------
+# -- areas ---------------------------------------------------------------------------------------------------
 
 
 def closed_areas(prediction: U8, truth: U8, tolerance_px: float = 2.0) -> Overlap:
-    """How many of the true areas came out closed and of the right class; its share is the closed-area share.
+    """How many of the true areas came out closed and of the right class; its share is the closed-area
+    share.
 
     An area is a 4-connected region without line pixels; true ones below 25 px are left out. Pixels within
-    `tolerance_px` of a line of either map are not looked at, so that neither line width nor a small shift matters (an
-    area that has no other pixels is looked at whole). A true area came out if the predicted area that covers most of
-    it covers at least 90 % of it, lies in it to at least 90 % itself (nothing leaked), and the class that most of it
-    was given is the true area's. A painter could fill such an area with one click.
+    `tolerance_px` of a line of either map are not looked at, so that neither line width nor a small shift
+    matters (an area that has no other pixels is looked at whole). A true area came out if the predicted
+    area that covers most of it covers at least 90 % of it, lies in it to at least 90 % itself (nothing
+    leaked), and the class that most of it was given is the true area's. A painter could fill such an area
+    with one click.
 
     prediction, truth: (H, W) uint8 class ids.
     """

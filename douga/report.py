@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -45,24 +46,29 @@ _STYLE = """
 *{box-sizing:border-box}
 body{margin:0 auto;padding:2.5rem 1.5rem 5rem;max-width:90rem;background:var(--paper);color:var(--ink);
 font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
-h1{font-size:1.6rem;font-weight:650;margin:0 0 .2rem}h2{font-size:1.1rem;font-weight:650;margin:2.5rem 0 .8rem}
+h1{font-size:1.6rem;font-weight:650;margin:0 0 .2rem}
+h2{font-size:1.1rem;font-weight:650;margin:2.5rem 0 .8rem}
 h3{font-size:1rem;font-weight:650;margin:0}p{margin:.2rem 0;color:var(--soft)}
 code{font-size:.9em}
 .tiles{display:flex;flex-wrap:wrap;gap:.8rem;margin:1.6rem 0}
-.tile{background:var(--card);border:1px solid var(--rule);border-radius:.5rem;padding:.8rem 1.1rem;min-width:9rem}
+.tile{background:var(--card);border:1px solid var(--rule);border-radius:.5rem;padding:.8rem 1.1rem;
+min-width:9rem}
 .tile b{display:block;font-size:1.7rem;font-weight:600;font-variant-numeric:tabular-nums;line-height:1.2}
 .tile span{color:var(--soft);font-size:.87rem}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
 th,td{padding:.3rem .75rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap}
 th{font-weight:600;color:var(--soft)}th:first-child,td:first-child{text-align:left;padding-left:0}
-.frame{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;padding:1rem 1.1rem 1.2rem;margin:0 0 1.2rem}
+.frame{background:var(--card);border:1px solid var(--rule);border-radius:.6rem;
+padding:1rem 1.1rem 1.2rem;margin:0 0 1.2rem}
 .head{display:flex;flex-wrap:wrap;gap:.2rem 1.4rem;align-items:baseline;margin-bottom:.8rem}
-.head span{color:var(--soft);font-size:.87rem;font-variant-numeric:tabular-nums}.head i{font-style:normal;color:var(--ink)}
+.head span{color:var(--soft);font-size:.87rem;font-variant-numeric:tabular-nums}
+.head i{font-style:normal;color:var(--ink)}
 .panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,24rem),1fr));gap:.9rem}
 figure{margin:0}figcaption{color:var(--soft);font-size:.82rem;margin-bottom:.25rem}
 img{display:block;width:100%;height:auto;border:1px solid var(--rule);border-radius:.25rem;background:#fff}
-.key{display:inline-block;width:.75em;height:.75em;border-radius:.15em;margin:0 .35em 0 1em;vertical-align:-.04em}
+.key{display:inline-block;width:.75em;height:.75em;border-radius:.15em;margin:0 .35em 0 1em;
+vertical-align:-.04em}
 .missing{border-left:3px solid #de2d26;padding:.1rem 0 .1rem .9rem}
 """
 
@@ -76,7 +82,9 @@ class Panel:
 
 
 def render_html(evaluation: Evaluation) -> str:
-    """The page: one file, pictures embedded as PNG, nothing loaded from elsewhere, light or dark as the reader's."""
+    """The page: one file, pictures embedded as PNG, nothing loaded from elsewhere, light or dark as the
+    reader's.
+    """
     worst = sorted(evaluation.frames.items(), key=lambda item: (quality(item[1]), item[0]))
     parts = [_header(evaluation), _totals(evaluation), _legend(evaluation, len(worst))]
     parts += [_frame(evaluation, stem, score) for stem, score in worst[:MAX_PANELS]]
@@ -152,8 +160,8 @@ def _legend(evaluation: Evaluation, count: int) -> str:
 def _frame(evaluation: Evaluation, stem: str, score: Score) -> str:
     values = "".join(f"<span>{name} <i>{html.escape(value)}</i></span>" for name, value in headline(score))
     figures = "".join(
-        f'<figure><figcaption>{html.escape(p.caption)}</figcaption><img loading="lazy" alt="{html.escape(p.caption)} '
-        f'of {html.escape(stem)}" src="{data_uri(p.rgb)}"></figure>'
+        f"<figure><figcaption>{html.escape(p.caption)}</figcaption>"
+        f'<img alt="{html.escape(p.caption)} of {html.escape(stem)}" src="{data_uri(p.rgb)}"></figure>'
         for p in panels(evaluation, stem, score)
     )
     return (
@@ -163,14 +171,14 @@ def _frame(evaluation: Evaluation, stem: str, score: Score) -> str:
 
 
 def panels(evaluation: Evaluation, stem: str, score: Score) -> list[Panel]:
-    """The pictures of one frame: the frame where the truth has it, then what was compared and where it differs."""
+    """The pictures of one frame: the frame where the truth has it, then what was compared and where it
+    differs.
+    """
     out = []
     frame = evaluation.truth / "frame" / f"{stem}.png"
     if frame.is_file():
-        try:
+        with suppress(DougaError):  # the picture is an extra: the scores stand without it
             out.append(Panel("frame", read_frame(frame).rgb))
-        except DougaError:
-            pass  # the picture is an extra: the scores stand without it
     folders = evaluation.prediction, evaluation.truth
     if score.has_classes:
         predicted, true = (read_ids(folder / "classes" / f"{stem}.png") for folder in folders)
@@ -185,9 +193,11 @@ def panels(evaluation: Evaluation, stem: str, score: Score) -> list[Panel]:
 
 
 def error_overlay(predicted: U8, true: U8, tolerance_px: float) -> U8:
-    """Lines found in green, false positives in red, false negatives in blue, other classes in orange, on white.
+    """Lines found in green, false positives in red, false negatives in blue, other classes in orange, on
+    white.
 
-    predicted, true: (H, W) uint8 class ids. Areas of another class are tinted. Returns (H, W, 3) uint8 sRGB.
+    predicted, true: (H, W) uint8 class ids. Areas of another class are tinted. Returns (H, W, 3) uint8
+    sRGB.
     """
     drawn, there = metrics.is_line(predicted), metrics.is_line(true)
     near_true = metrics.near(there, tolerance_px)
@@ -203,7 +213,9 @@ def error_overlay(predicted: U8, true: U8, tolerance_px: float) -> U8:
 
 
 def mask_overlay(predicted: NDArray[np.bool_], true: NDArray[np.bool_]) -> U8:
-    """Mask hits in pale green, false positives in red, false negatives in blue. Returns (H, W, 3) uint8 sRGB."""
+    """Mask hits in pale green, false positives in red, false negatives in blue. Returns (H, W, 3) uint8
+    sRGB.
+    """
     out = np.empty((*true.shape, 3), np.uint8)
     out[:] = _PAPER
     out[predicted & true] = (205, 232, 214)

@@ -148,7 +148,6 @@ def _to_rgb(picture: av.VideoFrame, notes: list[str]) -> np.ndarray:
             src_colorspace=matrix,
             dst_colorspace=matrix,  # of no effect on RGB, but swscale wants the two alike
             src_color_range=_FULL if full else _LIMITED,
-            dst_color_range=_FULL,
             interpolation=Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT,
         )
     pixels = converted.to_ndarray().astype(np.uint8, copy=False)

@@ -1,4 +1,6 @@
-"""Class probabilities -> clean class map: lines of one width with one class a branch, areas of one class each."""
+"""Class probabilities -> clean class map: lines of one width with one class a branch, areas of one class
+each.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +8,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import AREA_CLASSES, LINE_CLASSES, NUM_CLASSES
+from douga.classes import AREA_CLASSES, LINE_CLASSES, NUM_CLASSES, TRACE_CLASSES, DougaClass
 from douga.errors import InputError
 from douga.postprocess.areas import classify_areas
 from douga.postprocess.branches import classify_lines
 from douga.postprocess.gaps import close_gaps
 from douga.postprocess.skeleton import (
     around,
-    first_skeleton,
+    drawn_path,
+    hollow,
     line_pixels,
     padded,
     prune_spurs,
@@ -30,6 +33,7 @@ __all__ = ["clean_douga"]
 
 _ROUNDS = 12  # two or three are enough but for noise
 _SPUR_PX = 3
+_SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
 
 def clean_douga(
@@ -40,22 +44,27 @@ def clean_douga(
     min_line_px: int = 4,
     speck_px: int = 9,
 ) -> ClassMap:
-    """Turn the line network's answer into a clean douga (Kugler, 5.7, with gap closing and the closed-area rule).
+    """Turn the line network's answer into a clean douga (Kugler, 5.7, with gap closing and the closed-area
+    rule).
 
-    Lines or areas -> skeleton -> specks and spurs removed -> gaps closed -> class of each branch by vote -> width ->
-    areas labelled -> class of an area by averaged probability where its border is closed and the vote is clear.
-    The same input gives the same output, and cleaning a cleaned map again leaves it as it is.
+    Lines or areas -> skeleton -> specks and spurs removed -> gaps closed -> class of each branch by vote ->
+    width -> areas labelled -> class of an area by averaged probability where its border is closed and the
+    vote is clear. The same input gives the same output, and cleaning a cleaned map again leaves it as it
+    is.
 
     probabilities: (10, H, W) float32 or float16, 0 to 1, one plane a class of `DougaClass`, summing to 1.
     line_width_px: width of every line; 1 for RETAS. gap_px: longest gap that is bridged, 0 for none.
-    min_line_px: shorter lines are specks. speck_px: smaller patches of an area class are specks.
-    Raises InputError where the shape, the type or a width does not fit.
+    min_line_px: shorter lines are specks. speck_px: smaller patches of an area class are specks. Raises
+    InputError where the shape, the type or a width does not fit.
     """
     _check(probabilities, line_width_px)
     area_planes = {int(c): _plane(probabilities, c) for c in AREA_CLASSES}
     line_probability = _line_probability(probabilities)
     raw_lines = padded((line_probability > 0.5).view(np.uint8))
-    skeleton = _skeleton(raw_lines, line_probability, line_width_px, gap_px, min_line_px)
+    skeleton = drawn_path(raw_lines, line_width_px)
+    if skeleton is None:
+        skeleton = _first_skeleton(raw_lines, _trace_excess(probabilities))
+    skeleton = _tidy(skeleton, raw_lines, line_probability, line_width_px, gap_px, min_line_px)
     y, x = np.divmod(line_pixels(skeleton), skeleton.shape[1])
     votes = np.stack([probabilities[c][y - 1, x - 1] for c in LINE_CLASSES]).astype(np.float32)
     lines = unpadded(classify_lines(skeleton, votes, line_width_px))
@@ -71,7 +80,8 @@ def _check(probabilities: NDArray[np.floating], line_width_px: int) -> None:
         )
     if probabilities.ndim != 3 or len(probabilities) != NUM_CLASSES or min(probabilities.shape[1:]) < 1:
         raise InputError(
-            f"probabilities: expected shape ({NUM_CLASSES}, H, W), got {probabilities.shape}; put the classes first"
+            f"probabilities: expected shape ({NUM_CLASSES}, H, W), got {probabilities.shape}; "
+            "put the classes first"
         )
     if not 1 <= line_width_px <= 15:
         raise InputError(
@@ -92,7 +102,9 @@ def _line_probability(probabilities: NDArray[np.floating]) -> F32:
 
 
 def _best_area(planes: dict[int, F32]) -> U8:
-    """Area class of the highest probability for every pixel, whatever the lines say. The lower id wins a tie."""
+    """Area class of the highest probability for every pixel, whatever the lines say. The lower id wins a
+    tie.
+    """
     best = planes[0].copy()
     ids = np.zeros(best.shape, np.uint8)
     for c in AREA_CLASSES[1:]:
@@ -101,9 +113,29 @@ def _best_area(planes: dict[int, F32]) -> U8:
     return ids
 
 
-def _skeleton(raw_lines: U8, line_probability: F32, width_px: int, gap_px: int, min_line_px: int) -> U8:
-    """From ragged lines (padded) to a thin, gapless skeleton that looks the same after every further cleaning."""
-    skeleton = first_skeleton(raw_lines, width_px)
+def _trace_excess(probabilities: NDArray[np.floating]) -> F32:
+    """By how much each pixel's surroundings are rather a trace line than a visible one, (H, W), -1 to 1."""
+    seen = _plane(probabilities, DougaClass.VISIBLE_LINE) + _plane(probabilities, DougaClass.BOOK_LINE)
+    trace = _plane(probabilities, TRACE_CLASSES[0]).copy()
+    for c in TRACE_CLASSES[1:]:
+        cv2.add(trace, _plane(probabilities, c), dst=trace)
+    return cv2.blur(cv2.subtract(trace, seen), (_SIDE_PX, _SIDE_PX))
+
+
+def _first_skeleton(raw_lines: U8, trace_excess: F32) -> U8:
+    """Thin visible and trace lines apart: a shadow that hugs an outline would else become one line with it.
+
+    raw_lines: padded 0/1 mask. What belongs together but is thinned apart is joined again by the gap closing.
+    """
+    raw_lines = hollow(raw_lines)
+    trace = padded((trace_excess > 0).view(np.uint8)) & raw_lines
+    return thin(thin(trace) | thin(raw_lines & ~trace))
+
+
+def _tidy(
+    skeleton: U8, raw_lines: U8, line_probability: F32, width_px: int, gap_px: int, min_line_px: int
+) -> U8:
+    """From a first skeleton (padded) to a gapless one that looks the same after every further cleaning."""
     lines, seen = raw_lines, line_probability
     for _ in range(_ROUNDS):
         skeleton = remove_specks(prune_spurs(skeleton, spur_px=_SPUR_PX), min_line_px)

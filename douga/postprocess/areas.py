@@ -1,7 +1,7 @@
 """Which kind of area each region between the lines is.
 
-Areas are labelled by runs, the stretches of equal class in a row: there are some tens of thousands of them in a frame
-of two million pixels, so one pass over the pixels serves all classes at once.
+Areas are labelled by runs, the stretches of equal class in a row: there are some tens of thousands of them
+in a frame of two million pixels, so one pass over the pixels serves all classes at once.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import AREA_CLASSES
+from douga.classes import AREA_CLASSES, NUM_CLASSES
 from douga.postprocess.skeleton import Index, loose_ends, parts
 from douga.types import F32, U8
 
 _FIRM = 0.3  # by how much a dissenting patch must prefer its own class to that of its area
 _REACH_PX = 2  # a loose end opens the areas that lie this close to its painted end
+_SIGHT_PX = 12
 _LINE = 255
 
 
@@ -24,8 +25,9 @@ _LINE = 255
 class _Runs:
     """Runs of one class in reading order, and where they touch.
 
-    at: (H, W) int32, the run of each pixel. first: flat index of each run's first pixel. length: its pixels.
-    value: its class, 255 on lines. ones, others, contact: pairs of touching runs and the pixel sides that touch.
+    at: (H, W) int32, the run of each pixel. first: flat index of each run's first pixel. length: its
+    pixels. value: its class, 255 on lines. ones, others, contact: pairs of touching runs and the pixel
+    sides that touch.
     """
 
     at: NDArray[np.int32]
@@ -58,13 +60,14 @@ def classify_areas(
 ) -> U8:
     """Give areas one class where that is safe, and take the specks out elsewhere (Kugler, 5.7).
 
-    An area is what lies between lines (4-connected). It gets the class of the highest averaged probability where its
-    border is closed (no loose end of a line in it) and the vote is clear: no patch of at least `speck_px` pixels in
-    it firmly prefers another class. Elsewhere each patch of one class keeps it if it has `speck_px` pixels, and
-    smaller ones go to the class that they touch most. So a missing line can leak nothing.
+    An area is what lies between lines (4-connected). It gets the class of the highest averaged probability
+    where its border is closed (no loose end of a line in it) and the vote is clear: no patch of at least
+    `speck_px` pixels in it firmly prefers another class. Elsewhere each patch of one class keeps it if it
+    has `speck_px` pixels, and smaller ones go to the class that they touch most. So a missing line can leak
+    nothing.
 
-    argmax: (H, W) uint8, the best area class of every pixel. planes: (H, W) float32 probabilities by area class.
-    lines: (H, W) uint8, not 0 where a line is painted. skeleton: padded 0/1 mask of their middle.
+    argmax: (H, W) uint8, the best area class of every pixel. planes: (H, W) float32 probabilities by area
+    class. lines: (H, W) uint8, not 0 where a line is painted. skeleton: padded 0/1 mask of their middle.
     Returns (H, W) uint8 class ids of the areas, 255 on lines.
     """
     runs = _runs(np.where(lines > 0, np.uint8(_LINE), argmax))
@@ -80,7 +83,11 @@ def classify_areas(
     lone = np.bincount(patches.area, keep, minlength=patches.areas)[patches.area] == 0
     value = np.where(lone & free, own, patches.value).astype(np.uint8)
     value = _absorb(runs, patches.of_run, value, keep | lone | ~free)
-    return np.repeat(value[patches.of_run], runs.length).reshape(argmax.shape)
+    of_run = value[patches.of_run]
+    weak = _pinholes(patches, speck_px)[patches.of_run]
+    if weak.any():
+        of_run[weak] = _seen_around(runs, of_run, weak, patches.area[patches.of_run[weak]])
+    return np.repeat(of_run, runs.length).reshape(argmax.shape)
 
 
 def _runs(value: U8) -> _Runs:
@@ -114,7 +121,7 @@ def _patches(runs: _Runs, planes: dict[int, F32]) -> _Patches:
     patches = int(of_run.max()) + 1
     value = np.zeros(patches, np.uint8)
     value[of_run] = runs.value
-    size = np.bincount(of_run, runs.length, minlength=patches)
+    size = np.bincount(of_run, runs.length, minlength=patches).astype(np.float64)
     open_border = ~same & (one_value != _LINE) & (other_value != _LINE)
     area, _ = parts(patches, of_run[runs.ones[open_border]], of_run[runs.others[open_border]])
     total = np.stack(
@@ -139,6 +146,33 @@ def _winners(patches: _Patches) -> U8:
         [np.bincount(patches.area, m * patches.size, minlength=patches.areas) for m in patches.mean]
     )
     return np.array(AREA_CLASSES, np.uint8)[total.argmax(0)]
+
+
+def _pinholes(patches: _Patches, speck_px: int) -> NDArray[np.bool_]:
+    """Which patches lie in areas below speck size that no class really claims: gaps between close lines."""
+    size = np.bincount(patches.area, patches.size, minlength=patches.areas)
+    claim = np.max(
+        [np.bincount(patches.area, m * patches.size, minlength=patches.areas) for m in patches.mean], axis=0
+    )
+    return ((size < speck_px) & (claim < 0.5 * size))[patches.area] & (patches.value != _LINE)
+
+
+def _seen_around(runs: _Runs, value: U8, weak: NDArray[np.bool_], area: NDArray[np.int32]) -> U8:
+    """For each weak run the class that most lines of sight from its area meet first, pinholes not counted."""
+    height, width = runs.at.shape
+    y, x = np.divmod(runs.first[weak], width)
+    steps = np.arange(1, _SIGHT_PX + 1)
+    own, place = np.unique(area, return_inverse=True)
+    votes = np.zeros((len(own), NUM_CLASSES), np.int32)
+    for dy, dx in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
+        sight = runs.at[
+            np.clip(y[:, None] + dy * steps, 0, height - 1), np.clip(x[:, None] + dx * steps, 0, width - 1)
+        ]
+        seen = (value[sight] != _LINE) & ~weak[sight]
+        met = value[sight[np.arange(len(sight)), seen.argmax(1)]]
+        hit = seen.any(1)
+        np.add.at(votes, (place[hit], met[hit]), 1)
+    return votes.argmax(1).astype(np.uint8)[place]
 
 
 def _runs_at_ends(runs: _Runs, skeleton: U8, width_px: int) -> NDArray[np.int32]:

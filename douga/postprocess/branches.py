@@ -11,9 +11,10 @@ from douga.classes import LINE_CLASSES
 from douga.postprocess.skeleton import JUNCTION, Index, kinds, line_pixels, links, offsets, parts, widen
 from douga.types import F32, U8
 
-_FIRM_PX = 20  # a stretch of another class must be this long to split a branch
-_SMOOTHINGS = 5  # each looks one pixel further along the branch
+_FIRM_PX = 5  # a stretch of another class must be this long to split a branch
+_SMOOTHINGS = 3  # each looks one pixel further along the branch
 _ROUNDS = 6
+_HIDDEN = 0.25  # share of a branch that may vanish below other lines
 
 
 @dataclass(frozen=True)
@@ -33,16 +34,17 @@ class _Branches:
 def classify_lines(skeleton: U8, votes: F32, width_px: int) -> U8:
     """Give each branch its class by vote and paint it (Kugler, 5.7).
 
-    Branches end at junctions. A long stretch that votes firmly for another class than its branch keeps its own.
-    A junction belongs to the topmost of its branches. Visible lines lie over trace lines.
+    Branches end at junctions. A long stretch that votes firmly for another class than its branch keeps its
+    own. A junction belongs to most of its branches. Visible lines lie over trace lines.
 
-    skeleton: padded 0/1 mask, thin. votes: (5, N) float32, the unprocessed probabilities of the line classes at the
-    skeleton's N pixels in reading order. Returns a padded mask of class ids, 0 where there is no line.
+    skeleton: padded 0/1 mask, thin. votes: (5, N) float32, the unprocessed probabilities of the line
+    classes at the skeleton's N pixels in reading order. Returns a padded mask of class ids, 0 where there
+    is no line.
     """
     graph = _branches(skeleton)
     painted = _paint(skeleton, graph, _vote(skeleton, graph, votes), width_px)
-    # Wide visible lines may hide most of a short trace branch: what is left of it would not win the vote again. It
-    # goes to what covers it, so that a map which was cleaned once stays as it is.
+    # Wide visible lines may hide most of a short trace branch: what is left of it would not win the vote
+    # again. It goes to what covers it, so that a map which was cleaned once stays as it is.
     for _ in range(_ROUNDS):
         hard = painted.reshape(-1)[graph.pixels]
         shown = (hard[None] == np.array(LINE_CLASSES, np.uint8)[:, None]).astype(np.float32)
@@ -72,7 +74,7 @@ def _vote(skeleton: U8, graph: _Branches, votes: F32) -> U8:
     own = _stretches(graph, free)
     ids = np.zeros(len(graph.pixels), np.uint8)
     ids[~graph.joint] = np.where(own > 0, own, of_branch)
-    ids[graph.joint] = _joints(skeleton, graph, ids, votes)
+    ids[graph.joint] = _joints(skeleton, graph, ids)
     return ids
 
 
@@ -102,17 +104,16 @@ def _spread(graph: _Branches, plane: NDArray[np.float64]) -> NDArray[np.float64]
     )
 
 
-def _joints(skeleton: U8, graph: _Branches, ids: U8, votes: F32) -> U8:
-    """Class of each junction pixel: the topmost class (lowest id) beside it, else what it voted itself."""
-    plane = np.full(skeleton.size, 255, np.uint8)
+def _joints(skeleton: U8, graph: _Branches, ids: U8) -> U8:
+    """Class of each junction pixel: that of most branch pixels around it, the lowest id of equals."""
+    plane = np.zeros(skeleton.size, np.uint8)
     plane[graph.pixels[~graph.joint]] = ids[~graph.joint]
     at = graph.pixels[graph.joint]
-    found = np.full(len(at), 255, np.uint8)
     for _ in range(2):  # junction pixels may have no neighbours but junction pixels
-        for step in offsets(skeleton.shape[1]):
-            found = np.minimum(found, plane[at + step])
-        plane[at] = found
-    return np.where(found < 255, found, votes[:, graph.joint].argmax(0) + 1).astype(np.uint8)
+        beside = np.stack([plane[at + step] for step in offsets(skeleton.shape[1])])
+        votes = np.stack([(beside == c).sum(0) for c in LINE_CLASSES])
+        plane[at] = np.where(votes.any(0), votes.argmax(0) + 1, 0)
+    return np.maximum(plane[at], min(LINE_CLASSES)).astype(np.uint8)
 
 
 def _paint(skeleton: U8, graph: _Branches, ids: U8, width_px: int) -> U8:
@@ -122,11 +123,13 @@ def _paint(skeleton: U8, graph: _Branches, ids: U8, width_px: int) -> U8:
             one = np.zeros(skeleton.shape, np.uint8)
             one.reshape(-1)[graph.pixels[ids == c]] = 1
             np.copyto(out, np.uint8(c), where=widen(one, width_px).view(bool))
-    # Where a branch changes its class the pen of the upper class runs on over the lower one; without this it would
-    # run on further at every cleaning.
-    tied = _near_changes(graph, ids[~graph.joint], width_px // 2)
-    at = graph.pixels[~graph.joint][tied]
-    out.reshape(-1)[at] = ids[~graph.joint][tied]
+    # The pen of the upper class runs over its neighbours. Where a branch changes its class it would run on
+    # further at every cleaning, and a short trace line in an eye would vanish: there the middle is kept.
+    free = graph.pixels[~graph.joint]
+    hidden = out.reshape(-1)[free] != ids[~graph.joint]
+    hidden_share = np.bincount(graph.branch, hidden, minlength=len(graph.size)) / graph.size
+    keep = _near_changes(graph, ids[~graph.joint], width_px // 2) | (hidden_share > _HIDDEN)[graph.branch]
+    out.reshape(-1)[free[keep]] = ids[~graph.joint][keep]
     return out
 
 

@@ -1,4 +1,6 @@
-"""Gap closing: loose ends of the skeleton are joined, along their direction, to what they were drawn towards."""
+"""Gap closing: loose ends of the skeleton are joined, along their direction, to what they were drawn
+towards.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,12 @@ _FACING = -0.6  # cosine between the directions of two ends that were one line
 def close_gaps(skeleton: U8, line_probability: F32, gap_px: int) -> U8:
     """Join loose ends to lines within reach.
 
-    A bridge is drawn where the network half saw a line (mean probability along the bridge), where two ends look at
-    each other, or where the gap is at most a third of `gap_px`; elsewhere an end is an end, such as a strand's tip.
+    A bridge is drawn where the network half saw a line (mean probability along the bridge), where two ends
+    look at each other, or where the gap is at most a third of `gap_px`; elsewhere an end is an end, such as
+    a strand's tip.
 
-    skeleton: padded 0/1 mask, thin. line_probability: (H, W) float32, 0 to 1. gap_px: longest bridge, 0 for none.
-    Returns the skeleton with its bridges, 8-connected.
+    skeleton: padded 0/1 mask, thin. line_probability: (H, W) float32, 0 to 1. gap_px: longest bridge, 0 for
+    none. Returns the skeleton with its bridges, 8-connected.
     """
     out = skeleton.copy()
     if gap_px < 2:
@@ -52,7 +55,9 @@ def _directions(skeleton: U8, ends: Index) -> tuple[NDArray[np.float64], NDArray
 def _look_ahead(
     skeleton: U8, start_yx: Index, direction: NDArray[np.float64], gap_px: int
 ) -> tuple[Index, NDArray[np.bool_]]:
-    """The first line pixel that each end would meet within a cone of directions. Returns targets and which exist."""
+    """The first line pixel that each end would meet within a cone of directions. Returns targets and which
+    exist.
+    """
     height, width = skeleton.shape
     target = np.zeros_like(start_yx)
     cost = np.full(len(start_yx), np.inf)

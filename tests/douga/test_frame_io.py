@@ -556,15 +556,20 @@ def test_an_input_named_twice_is_taken_once(tmp_path: Path) -> None:
 COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40), (128, 128, 128)]
 
 
-def _write_video(path: Path, *, matrix: int, full: bool, tagged: bool, height: int = 64) -> Path:
+def _write_video(
+    path: Path,
+    *,
+    matrix: int,
+    full: bool,
+    tagged: bool,
+    height: int = 64,
+    lossless_format: str = "yuv444p",
+) -> Path:
     codec: Any = "libvpx-vp9" if path.suffix == ".webm" else "mpeg4" if path.suffix == ".avi" else "libx264"
     with av.open(str(path), "w") as container:
         stream: Any = container.add_stream(codec, rate=24)
-        stream.width, stream.height, stream.pix_fmt = (
-            64,
-            height,
-            "yuv444p" if codec == "libx264" else "yuv420p",
-        )
+        stream.width, stream.height = 64, height
+        stream.pix_fmt = lossless_format if codec == "libx264" else "yuv420p"
         if codec == "libx264":
             stream.options = {"qp": "0"}
         if tagged:
@@ -607,6 +612,17 @@ def test_declared_matrix_and_range_are_honoured(tmp_path: Path, matrix: int, wor
         assert np.abs(frame.rgb[32, 32].astype(int) - colour).max() <= 3
         assert word in frame.warnings[0]
         assert ("full range (declared)" if full else "limited range (declared)") in frame.warnings[0]
+
+
+def test_ten_bits_of_full_range(tmp_path: Path) -> None:
+    path = _write_video(
+        tmp_path / "clip.mkv", matrix=1, full=True, tagged=True, lossless_format="yuv444p10le"
+    )
+    for source, colour in zip(open_sources([path]), COLOURS, strict=True):
+        frame = source.read()
+        assert np.abs(frame.rgb[32, 32].astype(int) - colour).max() <= 3
+        assert "full range (declared)" in frame.warnings[0]
+        assert "10 bits a channel reduced to 8" in frame.warnings
 
 
 def test_undeclared_hd_is_bt709(tmp_path: Path) -> None:

@@ -26,14 +26,16 @@ def draw(seed: int, height_px: float, turn: float = 0.3, size: int = 256, roll_r
 
 def shaded_look(seed: int) -> Look:
     look = make_look(np.random.default_rng(seed))
-    face = replace(look.face, lid="open", extras=(), highlights=2)
+    face = replace(look.face, lid="open", extras=(), highlights=2, blush="area")
     hair = replace(look.hair_design, bangs="tufts", back="short", shade="side", shine="zigzag")
     return replace(look, face=face, hair_design=hair, has_shadow=True, has_highlights=True, shade_amount=0.8)
 
 
 def test_the_same_seed_draws_the_same_head() -> None:
     a, b = draw(5, 150), draw(5, 150)
-    assert (a.rgb == b.rgb).all() and (a.ids == b.ids).all() and (a.alpha == b.alpha).all()
+    assert (a.rgb == b.rgb).all()
+    assert (a.ids == b.ids).all()
+    assert (a.alpha == b.alpha).all()
     assert (a.rgb != draw(6, 150).rgb).any()
 
 
@@ -43,7 +45,8 @@ def test_every_size_and_turn_can_be_drawn(height_px: float, turn: float) -> None
     art = draw(int(height_px) + int(turn * 10), height_px, turn)
     assert (art.alpha > 0).any()
     assert (art.ids[art.alpha < 128] == 0).all()
-    assert (art.ids == DougaClass.VISIBLE_LINE).any()
+    if height_px < 1000:  # a close-up may show nothing but skin
+        assert (art.ids == DougaClass.VISIBLE_LINE).any()
 
 
 def test_a_large_head_has_lines_shadows_highlights_and_colours() -> None:
@@ -75,7 +78,7 @@ def test_small_figures_have_few_trace_lines() -> None:
         ids = draw(8, height_px).ids
         lines = np.isin(ids, LINE_CLASSES).sum()
         share.append(np.isin(ids, (2, 3, 4)).sum() / lines)
-    assert share[0] < 0.5 * share[1]
+    assert share[0] < 0.3 * share[1]
 
 
 def test_the_silhouette_is_inked() -> None:
@@ -93,8 +96,10 @@ def test_neck_and_jaw_follow_the_head() -> None:
     look, style = make_look(np.random.default_rng(0)), LineStyle(1.5)
     upright = Head(np.random.default_rng(1), look, style, (100, 100), 80)
     rolled = Head(np.random.default_rng(1), look, style, (100, 100), 80, 0.0, np.pi / 2)
-    assert upright.neck_xy[1] > 120 and abs(upright.neck_xy[0] - 100) < 5
-    assert rolled.neck_xy[0] < 80 and abs(rolled.neck_xy[1] - 100) < 5
+    assert upright.neck_xy[1] > 120
+    assert abs(upright.neck_xy[0] - 100) < 5
+    assert rolled.neck_xy[0] < 80
+    assert abs(rolled.neck_xy[1] - 100) < 5
     assert 15 < upright.neck_width_px < 40
     assert abs(upright.jaw_points[:, 1].max() - 140) < 2
 
@@ -122,7 +127,8 @@ def test_offsets_lie_to_the_right_of_the_direction() -> None:
     line = np.array([(0.0, 0.0), (1.0, 0.0), (2.0, 0.0)])
     np.testing.assert_allclose(curves.offset(line, 0.5)[:, 1], 0.5)  # y grows downwards
     band = curves.ribbon(line, np.array([0.0, 1.0, 0.0]))
-    assert len(band) == 6 and np.ptp(band[:, 1]) == 2.0
+    assert len(band) == 6
+    assert np.ptp(band[:, 1]) == 2.0
     np.testing.assert_allclose(curves.mirrored(line)[:, 0], [0, -1, -2])
     np.testing.assert_allclose(curves.rotated([(1.0, 0.0)], np.pi / 2), [(0.0, 1.0)], atol=1e-9)
 
@@ -137,7 +143,9 @@ def test_a_glaze_changes_paint_and_no_class() -> None:
     sheet.glaze(area, (200, 0, 0), (0.0, 0.0), (8.0, 0.0))
     assert (sheet.ids == before).all()
     reds = sheet.fill[4, :, 0].astype(int)
-    assert (np.diff(reds) > 0).all() and reds[0] < 20 and reds[-1] > 180
+    assert (np.diff(reds) > 0).all()
+    assert reds[0] < 20
+    assert reds[-1] > 180
     assert (sheet.fill[..., 1:] == 0).all()
 
 

@@ -267,6 +267,42 @@ def test_the_command_writes_the_layout_and_goes_on_where_it_stopped(
     assert np.array_equal(twin.classes, store.read_image(tmp_path, "classes", "000002"))
 
 
+def test_own_material_is_placed_in_every_frame(tmp_path: Path) -> None:
+    ids = np.zeros((60, 80), np.uint8)
+    ids[10:50, 10] = ids[10:50, 69] = ids[10, 10:70] = ids[49, 10:70] = DougaClass.VISIBLE_LINE
+    ids[11:49, 40] = DougaClass.SHADING_LINE
+    ids[11:49, 41:69] = DougaClass.SHADING_FILL
+    (tmp_path / "classes.png").write_bytes(store.indexed_png_bytes(ids))
+    paint = np.full((60, 80, 4), (200, 120, 90, 255), np.uint8)
+    paint[:10] = paint[50:] = paint[:, :10] = paint[:, 70:] = 0
+    (tmp_path / "cel.png").write_bytes(store.png_bytes(paint))
+    size = ("--size", "160x96", "--count", "3", "--no-book")
+    drawing = ("--out", str(tmp_path / "a"), "--drawing", str(tmp_path / "classes.png"))
+    cel = ("--out", str(tmp_path / "b"), "--cel", str(tmp_path / "cel.png"), str(tmp_path / "classes.png"))
+    for words, folder in ((drawing, "a"), (cel, "b")):
+        assert command.run(arguments(*words, *size)) == 0
+        for stem in store.stems(tmp_path / folder):
+            made = store.read_production(tmp_path / folder, stem)
+            assert {DougaClass.VISIBLE_LINE, DougaClass.SHADING_FILL} <= set(np.unique(made.classes))
+            assert made.meta["content"] == ["given"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--count", "0"),
+        ("--seed", "-1"),
+        ("--drawing", "a", "b", "c"),
+        ("--cel", "a"),
+        ("--drawing", "not_there.png"),
+    ],
+)
+def test_wrong_arguments_are_input_errors(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError):
+        command.run(arguments("--out", str(tmp_path), *words))
+    assert not list(tmp_path.iterdir())
+
+
 def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
     for folder, workers in (("one", 1), ("two", 2)):
         job = command.Job(out=tmp_path / folder, size_wh=(96, 64))

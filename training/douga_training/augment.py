@@ -33,8 +33,8 @@ class Colours:
                 A.HueSaturationValue(recipe.hue_deg, 25, 10, p=0.6),
                 A.RandomGamma((70, 140), p=0.3),
                 A.ChannelShuffle(p=0.05),
-                A.GaussNoise((0.005, 0.03), p=0.15),
-                A.ImageCompression((60, 95), p=0.15),
+                A.GaussNoise(std_range=(0.005, 0.03), p=0.15),
+                A.ImageCompression(quality_range=(60, 95), p=0.15),
             ]
         )
         self._chance = recipe.colour

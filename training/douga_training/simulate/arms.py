@@ -14,47 +14,49 @@ from douga_training.simulate.poses import SIDES
 
 def draw_arm(fig: Figure, i: int) -> None:
     """Hand, bare arm, sleeve, cuff; the arm throws a shadow on what lies behind it."""
-    pen, limb, outfit, skin = fig.pen, fig.arms[i], fig.outfit, fig.look.skin
-    parts = []
+    pen, limb, outfit = fig.pen, fig.arms[i], fig.outfit
+    folded = abs(limb.bend) > 1.9  # the forearm lies in front of the upper arm and its sleeve
+    parts: list[Part] = []
     if outfit.sleeve < 1.9:
-        bare = draw_tube(pen, limb, skin, lines_from=(0.4, 0.4), hem_line=False, cap=0.75)
+        bare = draw_tube(pen, limb, fig.look.skin, lines_from=(0.4, 0.4), hem_line=False, cap=0.75)
         if outfit.sleeve <= 0:
             ink_cap(pen, bare, limb, fig.trunk, 0.75, seam=0.2)
         parts.append(bare)
-    wrist = limb.joints[2]
-    d = limb.joints[2] - limb.joints[1]
-    angle = float(np.arctan2(d[1], d[0])) + float(fig.rng.normal(0, 0.15))
-    parts += draw_hand(
-        pen,
-        fig.pose.hands[i],
-        wrist - d * 0.02,
-        angle,
-        fig.size.hand * fig.u,
-        _thumb(fig, i, d),
-        skin,
-        limb.half(2.0),
-    )
-    if fig.pose.hands[i] == "hold":
-        _draw_prop(fig, wrist, angle)
+    if not folded:
+        parts += _draw_hand(fig, i)
     shape = limb.outline(0.35)
     if outfit.sleeve > 0:
         sleeve = _sleeve(fig, limb)
-        cloth = draw_tube(
-            pen,
-            sleeve,
-            outfit.main,
-            end=outfit.sleeve,
-            cap=0.75,
-            lines_from=(0.4, 0.4),
-            folds=0.3 + outfit.loose,
-        )
-        ink_cap(pen, cloth, sleeve, fig.trunk, 0.75, seam=float(pen.rng.uniform(0.15, 0.5)))
-        _draw_cuff(fig, cloth, sleeve)
         shape = sleeve.outline(min(0.35, outfit.sleeve - 0.1), outfit.sleeve)
         pen.cast(sleeve.outline(max(outfit.sleeve - 0.3, 0.0), outfit.sleeve), parts, fig.u * 0.1)
-        parts.append(cloth)
+        parts.append(_draw_sleeve(fig, sleeve))
+    if folded and 0 < outfit.sleeve < 0.9:
+        parts.append(draw_tube(pen, limb, fig.look.skin, start=1.0, hem_line=False, cap=0.9))
+    if folded:
+        parts += _draw_hand(fig, i)
     pen.cast(shape, fig.cloth, fig.u * (0.08 + 0.1 * fig.look.shade_amount))
     fig.cloth += parts
+
+
+def _draw_hand(fig: Figure, i: int) -> list[Part]:
+    """The hand at the end of an arm, and what it holds."""
+    wrist, d = fig.arms[i].joints[2], np.diff(fig.arms[i].joints, axis=0)[1]
+    angle = float(np.arctan2(d[1], d[0])) + float(fig.rng.normal(0, 0.15))
+    if fig.pose.hands[i] == "hold":
+        _draw_prop(fig, wrist, angle)
+    size_px, half_px = fig.size.hand * fig.u, fig.arms[i].half(2.0)
+    kind, start = fig.pose.hands[i], wrist - d * 0.02
+    return draw_hand(fig.pen, kind, start, angle, size_px, _thumb(fig, i, d), fig.look.skin, half_px)
+
+
+def _draw_sleeve(fig: Figure, sleeve: Limb) -> Part:
+    pen, end = fig.pen, fig.outfit.sleeve
+    cloth = draw_tube(
+        pen, sleeve, fig.outfit.main, end=end, cap=0.75, lines_from=(0.4, 0.4), folds=0.3 + fig.outfit.loose
+    )
+    ink_cap(pen, cloth, sleeve, fig.trunk, 0.75, seam=float(pen.rng.uniform(0.15, 0.5)))
+    _draw_cuff(fig, cloth, sleeve)
+    return cloth
 
 
 def _sleeve(fig: Figure, limb: Limb) -> Limb:

@@ -97,7 +97,13 @@ def _draw_tails(pen: Pen, head: _Skull, kind: str) -> None:
     for s in (0,) if kind == "ponytail" else (-1, 1):
         x, y = s * 0.42, -0.12
         knots: Points = np.array(
-            [[x - 0.06, y], [x - 0.16 + s * 0.1, y + reach * 0.4], [x + s * 0.22, y + reach + 0.2], [x + 0.14 + s * 0.14, y + reach * 0.5], [x + 0.06, y]]
-        )  # fmt: skip
+            [
+                [x - 0.06, y],
+                [x - 0.16 + s * 0.1, y + reach * 0.4],
+                [x + s * 0.22, y + reach + 0.2],
+                [x + 0.14 + s * 0.14, y + reach * 0.5],
+                [x + 0.06, y],
+            ]
+        )
         tail = pen.form(smooth(head.place(knots), closed=True, per_span=7, sharp=(2,)), pen.look.hair)
         pen.crescent(tail, pen.unit_px * (0.05 + 0.12 * pen.look.shade_amount))

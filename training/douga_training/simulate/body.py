@@ -33,10 +33,10 @@ def draw_figure(
 ) -> None:
     """Draw a whole character: hair behind, body in its clothes, head.
 
-    head_centre_xy: middle of the head in frame pixels. head_height_px: crown to chin. turn: of the head, -1 profile to
-    the left, 0 frontal, 1 profile to the right; the body follows it loosely. roll_rad: of the head, clockwise on
-    screen. pose: one of `poses.POSES`, or None for any of them, mostly facing the camera. What lies outside of the sheet is not
-    drawn, so the same call makes a close-up or a long shot.
+    head_centre_xy: middle of the head in frame pixels. head_height_px: crown to chin. turn: of the head, -1
+    profile to the left, 0 frontal, 1 profile to the right; the body follows it loosely. roll_rad: of the
+    head, clockwise on screen. pose: one of `poses.POSES`, or None for any of them, mostly facing the camera.
+    What lies outside of the sheet is not drawn, so the same call makes a close-up or a long shot.
     """
     _draw(
         Figure(

@@ -115,7 +115,7 @@ def _grade(rng: np.random.Generator, name: str) -> dict[str, Any]:
             rng.uniform(0.7, 1.05),
         )
     elif name == "night":
-        level = rng.uniform(0.42, 0.75)
+        level = rng.uniform(0.52, 0.88)
         gain = (0.66 * level, 0.8 * level, 1.12 * level)
         lift, gamma, saturation = rng.uniform(0.01, 0.06), rng.uniform(0.8, 1.1), rng.uniform(0.45, 0.8)
     elif name == "pale":

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -21,23 +21,26 @@ from douga.errors import InputError
 from douga.palettes import load_palette
 from douga_training.simulate import store
 from douga_training.simulate.layout import SHOTS
-from douga_training.simulate.material import Material, read_cel, read_douga
 from douga_training.simulate.production import broadcast_scene, composite_scene, draw_scene
+
+if TYPE_CHECKING:
+    from douga_training.simulate.material import Material
 
 EXAMPLES = """\
 examples:
-  douga simulate --out try --count 8                      look at try/overview.png
+  douga simulate --out try --count 8
+      then look at try/overview.png
   douga simulate --out cache --count 2000 --broadcast --workers 8
-                                                          training data; run it again to go on where it
-                                                          stopped
+      training data; run it again to go on where it stopped
   douga simulate --out faces --count 50 --shot close_up --size 1280x720
-  douga simulate --out crops --count 500 --crop 512       512 x 512 windows, several a second
-  douga simulate --out own --count 20 --drawing A0001.tga your own colour-traced drawing, painted and
-  composited
+  douga simulate --out crops --count 500 --crop 512
+      512 x 512 windows, several a second
+  douga simulate --out own --count 20 --drawing A0001.tga
+      your own colour-traced drawing, painted and composited
 
-A production is decided by its number: number 7 is the same in every run with the same options. --seed is the
-first number, so two machines can share the work with --seed 0 and --seed 5000. With --broadcast, `douga
-evaluate` takes DIR as the truth of lossless frames and DIR/broadcast as the truth of their twins.
+A production is decided by its number: number 7 is the same in every run with the same options. --seed is
+the first number, so two machines can share the work with --seed 0 and --seed 5000. With --broadcast,
+`douga evaluate` takes DIR as the truth of lossless frames and DIR/broadcast as the truth of their twins.
 """
 _INDEX_EVERY = 50
 
@@ -86,12 +89,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--crop", type=int, metavar="N", help="draw only an N x N window of each production")
     add("--no-book", action="store_true", help="leave foreground books out and everything else as it is")
-    own = {"type": Path, "action": "append", "default": [], "nargs": "+", "metavar": ("FILE", "MASK")}
-    add("--drawing", **own, help="colour-traced drawing (or class map) to paint; MASK is white on the cel")
-    own["metavar"] = ("FILE", "CLASSES")
-    add("--cel", **own, help="painted cel with its class map, and a mask as third file if it has no alpha")
+    own = partial(add, type=Path, action="append", default=[], nargs="+")
+    own(
+        "--drawing",
+        metavar=("FILE", "MASK"),
+        help="colour-traced drawing (or class map) to paint; MASK is white on the cel",
+    )
+    own(
+        "--cel",
+        metavar=("FILE", "CLASSES"),
+        help="painted cel with its class map, and a mask as third file if it has no alpha",
+    )
     add("--palette", default="retas", help="colours of --drawing: a preset or a TOML file (default: retas)")
-    add("--workers", type=int, default=1, metavar="N", help="processes; one draws some 20 frames a minute")
+    add("--workers", type=int, default=1, metavar="N", help="processes; one draws some 30 frames a minute")
     add("--overwrite", action="store_true", help="draw again what is already there")
 
 
@@ -118,6 +128,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.count < 1 or args.workers < 1:
         raise InputError(f"--count {args.count}, --workers {args.workers}: expected at least 1 of each")
+    if args.seed < 0:
+        raise InputError(f"--seed {args.seed}: expected 0 or more")
     seeds = range(args.seed, args.seed + args.count)
     started = time.perf_counter()
     drawn = render(job, seeds, workers=args.workers)
@@ -184,6 +196,10 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
 
 def _given(args: argparse.Namespace) -> Iterator[Material]:
     """The drawings and cels of the command line, read once."""
+    if not args.drawing and not args.cel:
+        return
+    from douga_training.simulate.material import read_cel, read_douga  # loads slowly, and is rarely needed
+
     palette = load_palette(args.palette)
     for files in args.drawing:
         if len(files) > 2:

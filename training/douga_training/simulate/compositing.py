@@ -240,8 +240,8 @@ def dress_background(background: U8, settings: Compositing) -> U8:
 def finish(picture: U8, settings: Compositing, rng: np.random.Generator) -> U8:
     """Bloom, grade, grain and JPEG: what is done to the picture as a whole."""
     if settings.bloom > 0:
-        bright = cv2.subtract(blur(picture, picture.shape[0] / 70), np.full_like(picture, 120))
-        picture = cv2.addWeighted(picture, 1.0, bright, settings.bloom * 1.6, 0)
+        bright = cv2.subtract(blur(picture, picture.shape[0] / 70), np.full_like(picture, 150))
+        picture = cv2.addWeighted(picture, 1.0, bright, settings.bloom * 1.3, 0)
     picture = grade(picture, settings)
     if settings.grain > 0:
         picture = add_grain(picture, settings.grain, rng)

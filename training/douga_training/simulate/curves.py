@@ -119,11 +119,3 @@ def part(line: ArrayLike, start: float, end: float) -> Points:
     at = lengths(p)
     goal = np.linspace(start * at[-1], end * at[-1], max(8, len(p)))
     return np.stack([np.interp(goal, at, p[:, 0]), np.interp(goal, at, p[:, 1])], 1)
-
-
-def wobbled(rng: np.random.Generator, line: ArrayLike, amount: float, *, waves: float = 3.0) -> Points:
-    """A hand's slow tremble: a few sine waves along the normals, nothing at the two ends."""
-    p = np.asarray(line, np.float64)
-    t = np.linspace(0, 1, len(p))
-    sway = sum(np.sin(2 * np.pi * (t * waves * f + rng.random())) * rng.normal() / f for f in (0.5, 1.0, 2.0))
-    return offset(p, amount * sway * np.sin(np.pi * t) ** 0.5)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from douga_training.simulate.cloth import draw_cloth, draw_torso_folds, hem_height, neckline_curve
 from douga_training.simulate.colours import Swatch
-from douga_training.simulate.curves import Points, smooth
+from douga_training.simulate.curves import smooth
 from douga_training.simulate.outfits import Outfit
 from douga_training.simulate.pen import Part, Pen
 from douga_training.simulate.torso import Torso
@@ -19,91 +20,19 @@ from douga_training.simulate.trimmings import (
 )
 
 
-def draw_cloth(
-    pen: Pen,
-    torso: Torso,
-    paint: Swatch,
-    *,
-    neckline: Points,
-    start: float,
-    hem: float,
-    hem_line: bool = True,
-) -> Part:
-    """The main piece of a top: sides, hem and neckline. neckline: from the left to the right end, in pixels."""
-    left, right = torso.contour(-1, start, hem), torso.contour(1, start, hem)
-    bottom = torso.hem(hem)
-    shape = np.vstack([right, bottom[1:-1], left[::-1], neckline])
-    part = pen.fill(shape, paint)
-    for line in (left, right, neckline):
-        pen.ink(line, paint)
-    if hem_line:
-        pen.ink(bottom, paint)
-    depth = torso.unit_px * (0.1 + 0.5 * pen.look.shade_amount) * float(pen.rng.uniform(0.6, 1.2))
-    pen.crescent(part, depth)
-    pen.crescent(part, depth * 0.4, deep=True)
-    return part
-
-
-def _torso_folds(pen: Pen, torso: Torso, part: Part, low: float, amount: float) -> None:
-    """Pulls from the armpits and around the waist, some with a shadow beside them."""
-    for side in (-1, 1):
-        for _ in range(round(pen.detail * amount * pen.rng.uniform(0.5, 3.2))):
-            t = float(
-                pen.rng.choice([pen.rng.uniform(0.2, 0.3), pen.rng.uniform(0.55, max(low - 0.03, 0.56))])
-            )
-            a = torso.edge(side, t)[0]
-            goal = torso.at(side * pen.rng.uniform(0.1, 0.9), t + pen.rng.normal(0.06, 0.08))
-            b = a + (goal - a) * pen.rng.uniform(0.25, 0.7)
-            bow = torso.along * torso.length * pen.rng.normal(0.0, 0.02)
-            line = smooth(np.array([a, (a + b) / 2 + bow, b]))
-            pen.fold(line, part)
-            if pen.chance(0.5):
-                wide = torso.along * torso.unit_px * pen.rng.uniform(0.04, 0.16)
-                t_line = np.sin(np.linspace(0, np.pi, len(line)))[:, None]
-                part.shades.append((np.vstack([line, (line + wide * t_line)[::-1]]), False))
-
-
-def _neckline(torso: Torso, depth: float, wide: float, pointed: bool) -> Points:
-    """Neckline from left to right: ends at the neck's sides, lowest at the front."""
-    start = 0.005 + 0.03 * wide
-    left, right = torso.edge(-1, start)[0], torso.edge(1, start)[0]
-    if torso.behind:
-        depth = min(depth, 0.03)
-    low = torso.at(0.0, depth)
-    if pointed:
-        return np.array([left, low, right])
-    ends = torso.along * torso.length * (depth - start) * 0.75
-    return smooth(
-        np.array(
-            [left, left * 0.8 + low * 0.2 + ends * 0.5, low, right * 0.8 + low * 0.2 + ends * 0.5, right]
-        )
-    )
-
-
 def draw_top(pen: Pen, torso: Torso, outfit: Outfit, skin: Swatch) -> list[Part]:
     """The garment of the torso with its details. Returns the parts that shadows may fall on."""
-    draw = {
-        "shirt": _shirt, "tshirt": _tshirt, "sailor": _sailor, "blazer": _jacket, "coat": _jacket, "gakuran": _gakuran,
-        "hoodie": _hoodie, "sweater": _tshirt, "kimono": _kimono, "dress": _tshirt, "tank": _tank, "armour": _armour,
-    }[outfit.top]  # fmt: skip
+    draw = _DRAW[outfit.top]
     return draw(pen, torso, outfit)
-
-
-def hem_height(outfit: Outfit) -> float:
-    """Where the top ends on the trunk."""
-    if outfit.tucked or outfit.top in ("dress", "kimono"):
-        return 0.72
-    return {"blazer": 1.1, "coat": 0.85, "hoodie": 1.0, "gakuran": 1.08, "tank": 0.85}.get(outfit.top, 0.96)
 
 
 def _shirt(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     hem = hem_height(outfit)
     open_to = 0.1 if outfit.neckwear != "none" else float(pen.rng.uniform(0.08, 0.2))
     part = draw_cloth(
-        pen, torso, outfit.main, neckline=_neckline(torso, open_to, 0.0, True), start=0.0, hem=hem,
-        hem_line=not outfit.tucked,
+        pen, torso, outfit.main, neckline=neckline_curve(torso, open_to, 0.0, True), start=0.0, hem=hem,
     )  # fmt: skip
-    _torso_folds(pen, torso, part, hem, 1.0)
+    draw_torso_folds(pen, torso, part, hem, 1.0)
     if torso.behind:
         return [part, *draw_back_collar(pen, torso, outfit.main)]
     pen.ink(torso.path((0.03, open_to), (0.03, 0.5), (0.02, hem)), outfit.main, width=0.8, within=part)
@@ -121,11 +50,11 @@ def _tshirt(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     """T-shirts, sweaters and the upper part of dresses."""
     hem = hem_height(outfit)
     depth = float(pen.rng.uniform(0.06, 0.16))
-    neckline = _neckline(torso, depth, float(pen.rng.uniform(0, 0.6)), bool(pen.chance(0.2)))
+    neckline = neckline_curve(torso, depth, float(pen.rng.uniform(0, 0.6)), bool(pen.chance(0.2)))
     part = draw_cloth(
         pen, torso, outfit.main, neckline=neckline, start=0.02, hem=hem, hem_line=outfit.top != "dress"
     )
-    _torso_folds(pen, torso, part, hem, 1.0)
+    draw_torso_folds(pen, torso, part, hem, 1.0)
     if outfit.top == "sweater" and pen.detail > 0.15:
         pen.ink(torso.hem(hem - 0.07), outfit.main, width=0.9, within=part)
         pen.ink(neckline + torso.along * torso.unit_px * 0.07, outfit.main, width=0.9, within=part)
@@ -173,10 +102,9 @@ def _sailor(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     """Sailor uniform: deep collar over the shoulders with stripes that are colour areas."""
     hem = hem_height(outfit)
     part = draw_cloth(
-        pen, torso, outfit.main, neckline=_neckline(torso, 0.22, 0.2, True), start=0.01, hem=hem,
-        hem_line=not outfit.tucked,
+        pen, torso, outfit.main, neckline=neckline_curve(torso, 0.22, 0.2, True), start=0.01, hem=hem,
     )  # fmt: skip
-    _torso_folds(pen, torso, part, hem, 1.0)
+    draw_torso_folds(pen, torso, part, hem, 1.0)
     paint, stripe = outfit.lower_paint, pen.look.shirt
     parts = [part]
     if torso.behind:
@@ -221,17 +149,12 @@ def _jacket(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     """Blazer, suit or coat over a shirt, with lapels."""
     hem, low = hem_height(outfit), float(pen.rng.uniform(0.36, 0.58))
     if torso.behind:
-        part = draw_cloth(
-            pen, torso, outfit.main, neckline=_neckline(torso, 0.02, 0.0, False), start=0.0, hem=hem
-        )
-        pen.ink(torso.path((0.0, 0.6), (0.0, hem)), outfit.main, width=0.8, within=part, taper=(0.5, 0.0))
-        _torso_folds(pen, torso, part, hem, 1.2)
-        return [part, *draw_back_collar(pen, torso, outfit.main)]
+        return _jacket_back(pen, torso, outfit, hem)
     under = draw_cloth(
         pen,
         torso,
         outfit.inner,
-        neckline=_neckline(torso, 0.08, 0.0, True),
+        neckline=neckline_curve(torso, 0.08, 0.0, True),
         start=0.0,
         hem=0.7,
         hem_line=False,
@@ -244,27 +167,17 @@ def _jacket(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
             torso.path((0.0, low), (0.5, 0.12), (0.95, 0.0))[1:],
         ]
     )
-    part = draw_cloth(pen, torso, outfit.main, neckline=opening, start=0.0, hem=hem)
-    _torso_folds(pen, torso, part, hem, 1.2)
+    part = draw_cloth(
+        pen, torso, outfit.main, neckline=opening, start=0.0, hem=hem, hem_line=outfit.top != "coat"
+    )
+    draw_torso_folds(pen, torso, part, hem, 1.2)
     pen.ink(
         torso.path((0.0, low), (0.06, (low + hem) / 2), (0.0 if pen.chance(0.5) else -0.1, hem + 0.02)),
         outfit.main,
         within=part,
     )
     parts = [*inner, part]
-    wide = float(pen.rng.uniform(0.2, 0.42))
-    for s in (-1, 1):
-        if not torso.shows(s * 0.45):
-            continue
-        lapel = torso.poly(
-            (s * 0.98, -0.005), (s * 1.2, 0.035), (s * (0.62 + wide), 0.14), (s * (0.5 + wide), 0.17),
-            (s * (0.58 + wide), 0.2), (s * 0.12, low - 0.06), (0.0, low), (s * 0.27, 0.24), (s * 0.5, 0.12),
-        )  # fmt: skip
-        part_l = pen.form(lapel, outfit.main)
-        pen.ink(torso.poly((s * 0.55, 0.13), (s * (0.5 + wide), 0.17)), outfit.main, width=0.8, within=part_l)
-        pen.crescent(part_l, torso.unit_px * 0.07)
-        pen.cast(lapel, [part], torso.unit_px * 0.05)
-        parts.append(part_l)
+    parts += _lapels(pen, torso, outfit, part, low)
     pen.cast(
         torso.poly((-0.95, 0.0), (0.0, low), (0.95, 0.0), (1.2, 0.0), (0.1, low + 0.06), (-1.2, 0.0)),
         inner,
@@ -281,16 +194,45 @@ def _jacket(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     return parts
 
 
+def _jacket_back(pen: Pen, torso: Torso, outfit: Outfit, hem: float) -> list[Part]:
+    """The back of a jacket, with its slit."""
+    part = draw_cloth(
+        pen, torso, outfit.main, neckline=neckline_curve(torso, 0.02, 0.0, False), start=0.0, hem=hem
+    )
+    pen.ink(torso.path((0.0, 0.6), (0.0, hem)), outfit.main, width=0.8, within=part, taper=(0.5, 0.0))
+    draw_torso_folds(pen, torso, part, hem, 1.2)
+    return [part, *draw_back_collar(pen, torso, outfit.main)]
+
+
+def _lapels(pen: Pen, torso: Torso, outfit: Outfit, base: Part, low: float) -> list[Part]:
+    """Lapels that meet at height low; one that is turned away is left out."""
+    parts = []
+    wide = float(pen.rng.uniform(0.2, 0.42))
+    for s in (-1, 1):
+        if not torso.shows(s * 0.45):
+            continue
+        lapel = torso.poly(
+            (s * 0.98, -0.005), (s * 1.2, 0.035), (s * (0.62 + wide), 0.14), (s * (0.5 + wide), 0.17),
+            (s * (0.58 + wide), 0.2), (s * 0.12, low - 0.06), (0.0, low), (s * 0.27, 0.24), (s * 0.5, 0.12),
+        )  # fmt: skip
+        part_l = pen.form(lapel, outfit.main)
+        pen.ink(torso.poly((s * 0.55, 0.13), (s * (0.5 + wide), 0.17)), outfit.main, width=0.8, within=part_l)
+        pen.crescent(part_l, torso.unit_px * 0.07)
+        pen.cast(lapel, [base], torso.unit_px * 0.05)
+        parts.append(part_l)
+    return parts
+
+
 def _gakuran(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     """Stand-collar uniform."""
     hem = hem_height(outfit)
     part = draw_cloth(
-        pen, torso, outfit.main, neckline=_neckline(torso, 0.06, 0.0, False), start=0.0, hem=hem
+        pen, torso, outfit.main, neckline=neckline_curve(torso, 0.06, 0.0, False), start=0.0, hem=hem
     )
-    _torso_folds(pen, torso, part, hem, 1.0)
+    draw_torso_folds(pen, torso, part, hem, 1.0)
     right, left = torso.edge(1, -0.03)[0], torso.edge(-1, -0.03)[0]
     up = torso.along * torso.length * 0.035
-    low = _neckline(torso, 0.05, 0.1, False)
+    low = neckline_curve(torso, 0.05, 0.1, False)
     low = low + torso.along * torso.length * 0.01
     high = smooth(np.array([right - up, torso.at(0.0, 0.01), left - up]))
     collar = pen.form(np.vstack([low, high]), outfit.main)
@@ -305,9 +247,9 @@ def _hoodie(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     hem = hem_height(outfit)
     u = torso.unit_px
     part = draw_cloth(
-        pen, torso, outfit.main, neckline=_neckline(torso, 0.12, 0.3, False), start=0.02, hem=hem
+        pen, torso, outfit.main, neckline=neckline_curve(torso, 0.12, 0.3, False), start=0.02, hem=hem
     )
-    _torso_folds(pen, torso, part, hem, 1.5)
+    draw_torso_folds(pen, torso, part, hem, 1.5)
     pen.ink(torso.hem(hem - 0.09), outfit.main, width=0.9, within=part)
     if torso.behind:
         hood = torso.path((-1.0, 0.0), (-0.8, 0.14), (0.0, 0.26), (0.8, 0.14), (1.0, 0.0))
@@ -347,7 +289,13 @@ def _kimono(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     paint, trim = outfit.main, pen.look.accent
     depth = float(pen.rng.uniform(0.12, 0.24))
     part = draw_cloth(
-        pen, torso, paint, neckline=_neckline(torso, depth, 0.3, True), start=0.01, hem=0.75, hem_line=False
+        pen,
+        torso,
+        paint,
+        neckline=neckline_curve(torso, depth, 0.3, True),
+        start=0.01,
+        hem=0.75,
+        hem_line=False,
     )
     parts = [part]
     if not torso.behind:
@@ -367,7 +315,7 @@ def _kimono(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
             flap = pen.form(band, trim if pen.chance(0.5) else paint)
             pen.crescent(flap, torso.unit_px * 0.05)
             parts.append(flap)
-    _torso_folds(pen, torso, part, 0.55, 1.2)
+    draw_torso_folds(pen, torso, part, 0.55, 1.2)
     parts += draw_belt(pen, torso, trim, 0.5, 0.74)
     if torso.behind and pen.chance(0.8):
         parts += draw_ribbon_bow(pen, torso.at(0.0, 0.58), torso.unit_px * 0.45, trim, torso.along)
@@ -400,7 +348,7 @@ def _tank(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     shape = np.vstack([arms[1], right[1:], bottom[1:-1], left[::-1], arms[-1][::-1][1:], neckline])
     part = pen.form(shape, outfit.main)
     pen.crescent(part, torso.unit_px * (0.1 + 0.4 * pen.look.shade_amount))
-    _torso_folds(pen, torso, part, hem, 0.7)
+    draw_torso_folds(pen, torso, part, hem, 0.7)
     return [part]
 
 
@@ -410,7 +358,7 @@ def _armour(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
         pen,
         torso,
         outfit.inner,
-        neckline=_neckline(torso, 0.06, 0.0, False),
+        neckline=neckline_curve(torso, 0.06, 0.0, False),
         start=0.0,
         hem=hem_height(outfit),
     )
@@ -439,3 +387,19 @@ def _armour(pen: Pen, torso: Torso, outfit: Outfit) -> list[Part]:
     pen.crescent(part, torso.unit_px * 0.1, deep=True)
     pen.cast(plate, [cloth], torso.unit_px * 0.08)
     return [cloth, part, *draw_belt(pen, torso, pen.look.accent, 0.68, 0.76)]
+
+
+_DRAW = {
+    "shirt": _shirt,
+    "tshirt": _tshirt,
+    "sailor": _sailor,
+    "blazer": _jacket,
+    "coat": _jacket,
+    "gakuran": _gakuran,
+    "hoodie": _hoodie,
+    "sweater": _tshirt,
+    "kimono": _kimono,
+    "dress": _tshirt,
+    "tank": _tank,
+    "armour": _armour,
+}

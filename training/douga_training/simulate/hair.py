@@ -30,7 +30,7 @@ def draw_front_hair(
     pen.line(hair.silhouette, paint)
     for spike in hair.spikes[1::2]:
         _spike(pen, look, spike)
-    if d.ahoge and pen.px(1) > 50:
+    if d.ahoge and "hat" not in look.face.extras and pen.px(1) > 50:
         _ahoge(pen, rng, look, hair)
     fine = pen.px(1) > 60
     for i, (edge, inked) in enumerate(hair.edges):

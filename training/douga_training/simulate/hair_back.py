@@ -48,9 +48,9 @@ def _mass(pen: HeadPen, rng: np.random.Generator, look: Look, front: FrontHair, 
     dome[:, 0] = np.minimum(dome[:, 0], 0.3 if space.is_profile else 1.0)
     area = pen.area(np.vstack([contour, dome]), paint.normal)
     long = d.back in ("bob", "long")
-    if look.has_shadow and long:
+    if look.has_shadow and long and pen.px(1) > 45:
         pen.shade(area, _inner_shadow(right, left), paint.shade)
-    elif look.has_shadow:
+    elif look.has_shadow and not long:
         whole = np.array([(-2.0, -2.0), (2.0, -2.0), (2.0, 2.0), (-2.0, 2.0)])
         pen.tone(area, whole, paint.shade, DougaClass.SHADING_FILL, None)
     pen.line(contour, paint)
@@ -143,7 +143,7 @@ def _bun(pen: HeadPen, rng: np.random.Generator, look: Look, centre: Points) -> 
     r = rng.uniform(0.12, 0.19)
     shape = ellipse(centre, (r, r * rng.uniform(0.85, 1.0)))
     area = pen.area(shape, look.hair.normal)
-    if look.has_shadow:
+    if look.has_shadow and pen.px(r) > 8:
         pen.shade(
             area,
             ellipse(centre - np.array(look.light_xy) * (-0.35 * r), (r, r)),

@@ -201,16 +201,20 @@ def meridian(space: HeadSpace, crown_xy: NDArray[np.float64], p: NDArray[np.floa
 
 def _visible(hem: list[Tuft], rim_l: float, rim_r: float, edge_deg: float) -> list[Tuft]:
     """The locks between the two rims of the view; those that are seen edge-on merge with their neighbours."""
-    seen = [t for t in hem if rim_l + 4 < (t.left[0] + t.right[0]) / 2 < rim_r - 4]
     merged: list[Tuft] = []
-    for t in seen:
-        mid = (t.left[0] + t.right[0]) / 2
-        if merged and (mid - rim_l < 18 or rim_r - mid < edge_deg):
+    zone_before = 0
+    for t in hem:
+        middle = (t.left[0] + t.right[0]) / 2
+        if not rim_l + 4 < middle < rim_r - 4:
+            continue
+        zone = -1 if middle - rim_l < 24 else 1 if rim_r - middle < edge_deg else 0
+        if merged and zone and zone == zone_before:
             last = merged[-1]
             lower = last.tip if last.tip[1] > t.tip[1] else t.tip
             merged[-1] = Tuft(last.left, lower, t.right, 0.0, last.inked)
         else:
             merged.append(t)
+        zone_before = zone
     return merged
 
 

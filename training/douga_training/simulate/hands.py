@@ -12,7 +12,9 @@ HANDS = ("relaxed", "open", "fist", "point", "hold", "mitten")
 
 
 class _Frame:
-    """Hand coordinates (x from the wrist to the fingertips, y towards the thumb, unit the hand's length) to pixels."""
+    """Hand coordinates (x from the wrist to the fingertips, y towards the thumb, unit the hand's length) to
+    pixels.
+    """
 
     def __init__(self, wrist: Points, angle: float, length_px: float, thumb: int, base: float) -> None:
         self.wrist, self.angle, self.length, self.thumb, self.base = wrist, angle, length_px, thumb, base
@@ -45,9 +47,9 @@ def draw_hand(
 ) -> list[Part]:
     """A hand that grows out of the wrist.
 
-    angle: direction of the hand in radians, clockwise on screen. thumb: +1 where the thumb lies clockwise of the
-    direction, else -1. Small hands become mittens. Returns the parts, so that a cuff can cast its shadow on them.
-    wrist_px: half width of the wrist.
+    angle: direction of the hand in radians, clockwise on screen. thumb: +1 where the thumb lies clockwise of
+    the direction, else -1. Small hands become mittens. Returns the parts, so that a cuff can cast its shadow
+    on them. wrist_px: half width of the wrist.
     """
     frame = _Frame(wrist, angle, length_px, thumb, wrist_px / length_px)
     if length_px < 11 or (length_px < 20 and kind not in ("open", "point")):
@@ -125,10 +127,19 @@ def _relaxed(pen: Pen, frame: _Frame, skin: Swatch) -> list[Part]:
     curl = pen.rng.uniform(0.0, 0.16)
     shape = smooth(
         frame(
-            (0.0, -frame.base), (0.3, -0.21), (0.58, -0.2), (0.84, -0.13 + curl), (0.97, 0.0 + curl), (0.93, 0.08 + curl),
-            (0.8, 0.11 + curl), (0.6, 0.17), (0.35, 0.2), (0.0, frame.base),
-        ), per_span=5,
-    )  # fmt: skip
+            (0.0, -frame.base),
+            (0.3, -0.21),
+            (0.58, -0.2),
+            (0.84, -0.13 + curl),
+            (0.97, 0.0 + curl),
+            (0.93, 0.08 + curl),
+            (0.8, 0.11 + curl),
+            (0.6, 0.17),
+            (0.35, 0.2),
+            (0.0, frame.base),
+        ),
+        per_span=5,
+    )
     palm = pen.fill(shape, skin)
     pen.ink(shape, skin)
     for i, y in enumerate((-0.1, -0.015, 0.065)):

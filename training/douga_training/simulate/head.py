@@ -141,6 +141,9 @@ class Head:
             self._draw_brows(pen)
         if "tear" in f.extras:
             face.draw_tear(pen, self.look, face_area, pair[-1].x, low + 0.07)
+        if "mole" in f.extras and pen.px(1) > 120:
+            spot = np.array([(pair[-1].x, low + 0.04), (pair[-1].x + 0.003, low + 0.043)])
+            pen.line(spot, self.look.skin, width=1.4)
         if "sweat" in f.extras:
             face.draw_tear(pen, self.look, face_area, pair[-1].x - 0.12, 0.12)
 

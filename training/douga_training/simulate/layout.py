@@ -25,6 +25,7 @@ _HEAD_Y = {
     "medium": (0.16, 0.45),
     "long": (0.12, 0.6),
 }
+_HEADS_TALL = 6.3
 _CROWD = {
     "extreme_close_up": ((1, 2), (0.92, 0.08)),
     "close_up": ((1, 2, 3), (0.7, 0.25, 0.05)),
@@ -91,6 +92,8 @@ def _figures(rng: np.random.Generator, size_wh: tuple[int, int], shot: str, roll
     low, high = _HEAD_SHARE[shot]
     head = h * float(np.exp(rng.uniform(np.log(low), np.log(high))))
     line_y = float(rng.uniform(*_HEAD_Y[shot]))
+    if shot == "long" and rng.random() < 0.8:  # on their feet, in the lower half, or cut off below
+        line_y = max(0.06, float(rng.uniform(0.62, 1.15)) - _HEADS_TALL * head / h)
     places = (
         np.arange(count) + rng.uniform(0.12, 0.88, count)
     ) / count  # one in each strip, jittered: some overlap

@@ -1,4 +1,6 @@
-"""Arms and legs: outlines of bent limbs, sleeves and trouser legs around them, feet, and the shadow along them."""
+"""Arms and legs: outlines of bent limbs, sleeves and trouser legs around them, feet, and the shadow along
+them.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +41,11 @@ class Limb:
             self.joints, tuple(knots), tuple(self.half(s) + e for s, e in zip(knots, extra, strict=True))
         )
 
+    @property
+    def bend(self) -> float:
+        """Turn of the lower bone against the upper one in radians, clockwise on screen."""
+        return self._bones()[2]
+
     def _bones(self) -> tuple[Points, Points, float]:
         """Unit normals (to the right of the direction on screen) of both bones, and the bend in radians."""
         d = np.diff(self.joints, axis=0)
@@ -48,7 +55,9 @@ class Limb:
         return n[0], n[1], bend
 
     def side(self, sign: int, start: float = 0.0, end: float = 2.0) -> Points:
-        """One contour from position start to end; sign +1 lies to the right of the limb's direction on screen."""
+        """One contour from position start to end; sign +1 lies to the right of the limb's direction on
+        screen.
+        """
         n0, n1, bend = self._bones()
         size = np.maximum(np.linalg.norm(np.diff(self.joints, axis=0), axis=1), 1e-6)
         inner = sign * bend > 0
@@ -73,7 +82,9 @@ class Limb:
         return self.joints[1] + sign * middle * min(reach, 0.75 * float(size.min()) + 1e-6)
 
     def outline(self, start: float = 0.0, end: float = 2.0, *, cap: float = 0.0, hem: float = 0.15) -> Points:
-        """Closed outline. cap: how far the root is rounded off; hem: how far the end bulges (shares of widths)."""
+        """Closed outline. cap: how far the root is rounded off; hem: how far the end bulges (shares of
+        widths).
+        """
         right, left = self.side(1, start, end), self.side(-1, start, end)
         return np.vstack(
             [right, self.end_curve(end, hem)[1:-1], left[::-1], self.end_curve(start, -cap)[::-1][1:-1]]
@@ -123,12 +134,22 @@ def _band(pen: Pen, edge: Points, far: Points, cover: float) -> Points:
 
 
 def draw_tube(
-    pen: Pen, limb: Limb, paint: Swatch, *, start: float = 0.0, end: float = 2.0, cap: float = 0.8,
-    lines_from: tuple[float, float] = (0.0, 0.0), hem_line: bool = True, hem: float = 0.18, folds: float = 0.0,
-) -> Part:  # fmt: skip
+    pen: Pen,
+    limb: Limb,
+    paint: Swatch,
+    *,
+    start: float = 0.0,
+    end: float = 2.0,
+    cap: float = 0.8,
+    lines_from: tuple[float, float] = (0.0, 0.0),
+    hem_line: bool = True,
+    hem: float = 0.18,
+    folds: float = 0.0,
+) -> Part:
     """A limb, sleeve or leg: paint, outline of both sides, hem, folds and shadow.
 
-    lines_from: position where the (right, left) contour starts to be inked. folds: 0 bare skin to 1 loose cloth.
+    lines_from: position where the (right, left) contour starts to be inked. folds: 0 bare skin to 1 loose
+    cloth.
     """
     part = pen.fill(limb.outline(start, end, cap=cap, hem=hem if hem_line else 0.0), paint)
     for sign, first in zip((1, -1), lines_from, strict=True):
@@ -164,6 +185,10 @@ def ink_cap(pen: Pen, part: Part, limb: Limb, trunk: Points, cap: float, *, seam
             pen.ink(line[: max(3, round(len(line) * seam))], part.paint, taper=(0.0, 0.7))
         if run[-1] == 59:
             pen.ink(line[::-1][: max(3, round(len(line) * seam))], part.paint, taper=(0.0, 0.7))
+    beside = arc - normals(arc) * (2.0 * pen.style.width_px)
+    foreign = pen.differs(beside, part.paint) & ~outside
+    for i in np.nonzero(foreign[1:] & foreign[:-1])[0]:  # the root lies on another paint: a line parts them
+        pen.ink(arc[i : i + 2], part.paint)
     pen.joints.append(arc)
 
 

@@ -181,7 +181,7 @@ def _make_hair(rng: np.random.Generator, sex: str) -> HairDesign:
         back_length=float(rng.uniform(0.7, 2.0)),
         waves=float(rng.choice([0.0, rng.uniform(0.2, 1.0)], p=[0.6, 0.4])),
         strands=float(rng.uniform(0.2, 1.0)),
-        ahoge=bool(rng.random() < 0.2),
+        ahoge=bool(rng.random() < 0.12),
         tail_height=float(rng.uniform(0.0, 1.0)),
         shine=_pick(rng, zigzag=0.45, patches=0.2, tips=0.1, none=0.25),
         shade=_pick(rng, under=0.4, side=0.3, tips=0.2, none=0.1),

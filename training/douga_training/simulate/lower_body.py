@@ -104,9 +104,15 @@ def _draw_shoe(fig: Figure, i: int, limb: Limb) -> Part:
     origin = fig.bones.project([[0.0, 0.0, 0.0]])[0]
     down = s.ankle * 1.4
     ground = np.array(
-        [[0.0, down, -0.2 * s.foot], [-0.2 * s.foot, down + 0.02, 0.45 * s.foot], [0.2 * s.foot, down + 0.02, 0.45 * s.foot],
-         [0.0, down + 0.02, 0.74 * s.foot], [0.0, down * 0.35, 0.3 * s.foot], [0.0, 0.0, 0.05 * s.foot]]
-    )  # fmt: skip
+        [
+            [0.0, down, -0.2 * s.foot],
+            [-0.2 * s.foot, down + 0.02, 0.45 * s.foot],
+            [0.2 * s.foot, down + 0.02, 0.45 * s.foot],
+            [0.0, down + 0.02, 0.74 * s.foot],
+            [0.0, down * 0.35, 0.3 * s.foot],
+            [0.0, 0.0, 0.05 * s.foot],
+        ]
+    )
     flat = fig.bones.project(ground) - origin
     if tilt:  # a lifted foot hangs with its shin
         upright = np.array([0.0, 1.0])

@@ -14,10 +14,10 @@ from douga_training.simulate.look import Look
 class Outfit:
     """Clothes of a figure.
 
-    top: garment of the torso. sleeve: position on the arm where sleeves end (0 none, 2 wrist). lower: "skirt",
-    "trousers", "shorts" or "none" (the top reaches down). hem: position on the leg where the lower garment ends.
-    legwear: "bare" or position of the sock's top in `sock`. neckwear: "none", "tie", "bow", "scarf". loose: 0 tight
-    to 1 wide.
+    top: garment of the trunk. sleeve: position on the arm where sleeves end (0 none, 2 wrist).
+    lower: "skirt", "trousers", "shorts" or "none" (the top reaches down). hem: where it ends on the leg.
+    legwear: its name; sock: where it starts on the leg (2 none). neckwear: "none", "tie", "bow", "scarf".
+    loose: 0 tight to 1 wide.
     """
 
     top: str
@@ -42,11 +42,36 @@ class Outfit:
 
 
 _TOPS = {
-    "female": {"shirt": 1.4, "sailor": 1.4, "blazer": 1.6, "tshirt": 1.2, "sweater": 1.0, "hoodie": 0.8, "dress": 1.2,
-               "coat": 0.6, "kimono": 0.5, "tank": 0.7, "armour": 0.25, "gakuran": 0.1},
-    "male": {"shirt": 1.5, "gakuran": 1.2, "blazer": 2.0, "tshirt": 1.4, "sweater": 0.9, "hoodie": 1.0, "coat": 0.8,
-             "kimono": 0.5, "tank": 0.5, "armour": 0.4},
-}  # fmt: skip
+    "female": {
+        "shirt": 1.4,
+        "sailor": 1.4,
+        "blazer": 1.6,
+        "tshirt": 1.2,
+        "sweater": 1.0,
+        "hoodie": 0.8,
+        "dress": 1.2,
+        "coat": 0.6,
+        "kimono": 0.5,
+        "tank": 0.7,
+        "armour": 0.25,
+        "gakuran": 0.1,
+    },
+    "male": {
+        "shirt": 1.5,
+        "gakuran": 1.2,
+        "blazer": 2.0,
+        "tshirt": 1.4,
+        "sweater": 0.9,
+        "hoodie": 1.0,
+        "coat": 0.8,
+        "kimono": 0.5,
+        "tank": 0.5,
+        "armour": 0.4,
+    },
+}
+# Name and the position on the leg where it starts.
+_LEGWEAR = (("bare", 2.0), ("socks", 1.8), ("socks", 1.55), ("knee", 1.12), ("thigh", 0.62), ("tights", 0.0))
+_LEGWEAR_SHARES = {"female": (0.2, 0.2, 0.15, 0.2, 0.13, 0.12), "male": (0.4, 0.35, 0.2, 0.05, 0.0, 0.0)}
 _JACKETS = ("blazer", "coat", "hoodie", "gakuran", "kimono")
 
 
@@ -69,9 +94,7 @@ def choose_outfit(rng: np.random.Generator, look: Look) -> Outfit:
         hem = rng.choice([0.6, 0.8, 1.0, 1.5, 1.9])
     if top == "kimono":
         hem = rng.choice([0.7, 1.9], p=[0.2, 0.8])
-    legwear, sock = [
-        ("bare", 2.0), ("socks", 1.8), ("socks", 1.55), ("knee", 1.12), ("thigh", 0.62), ("tights", 0.0)
-    ][int(rng.choice(6, p=[0.2, 0.2, 0.15, 0.2, 0.13, 0.12] if look.sex == "female" else [0.4, 0.35, 0.2, 0.05, 0, 0]))]  # fmt: skip
+    legwear, sock = _LEGWEAR[int(rng.choice(len(_LEGWEAR), p=_LEGWEAR_SHARES[look.sex]))]
     return Outfit(
         top=top,
         sleeve=min(sleeve, 1.97),

@@ -1,7 +1,8 @@
-"""A pen for whole figures: paints parts back to front, remembers how each is to be shaded, and shades at the end.
+"""A pen for whole figures: paints parts back to front, remembers how each is to be shaded, and shades at the
+end.
 
-Shading waits until everything is painted, because a part may get several shadows (its own, one cast by an arm, one
-by the head) that must merge into one tone without trace lines where they overlap.
+Shading waits until everything is painted, because a part may get several shadows (its own, one cast by an
+arm, one by the head) that must merge into one tone without trace lines where they overlap.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from douga.classes import DougaClass
 from douga_training.simulate.colours import Swatch
@@ -55,7 +57,7 @@ class Pen:
         """True with this probability; always costs one draw, so that a seed stays in step."""
         return bool(self.rng.random() < share)
 
-    # -- painting ----------------------------------------------------------------------------------------------
+    # -- painting --------------------------------------------------------------------------------------------
 
     def fill(self, shape: Points, paint: Swatch, kind: DougaClass = DougaClass.FLAT) -> Part:
         """Paint a closed shape; its tones follow in `finish`."""
@@ -94,7 +96,18 @@ class Pen:
         self.sheet.stroke(closed, self.style.tone_px, (0, 0, 0), within=on, line=DougaClass.COLOR_EDGE)
         return part
 
-    # -- tones -------------------------------------------------------------------------------------------------
+    def differs(self, where: Points, paint: Swatch) -> NDArray[np.bool_]:
+        """Whether another paint than this one lies at these points, (N,) bool; off the sheet its border
+        counts.
+        """
+        x, y = np.floor((where - self.sheet.frame_box()[:2]) * self.sheet.oversample).astype(int).T
+        h, w = self.sheet.ids.shape
+        there: NDArray[np.bool_] = (
+            self.sheet.fill[np.clip(y, 0, h - 1), np.clip(x, 0, w - 1)] != np.array(paint.normal, np.uint8)
+        ).any(-1)
+        return there
+
+    # -- tones -----------------------------------------------------------------------------------------------
 
     def crescent(self, part: Part, depth_px: float, *, ragged: float = 0.35, deep: bool = False) -> None:
         """Shade the side away from the light: what the shape uncovers when it is pushed towards the light."""

@@ -18,9 +18,9 @@ SIDES = (-1, 1)  # the side that lies left or right on screen when the figure fa
 class Pose:
     """Directions of the limbs in degrees: (outwards, forwards) of the upper part, then of the lower part.
 
-    arms, legs: for the left and the right side. hands: names of `hands.draw_hand`. lean, stoop: of the spine sideways
-    and forwards, in degrees. roll: of the whole figure, in degrees. behind: seen from behind. over_face: arms that
-    are drawn over the head.
+    arms, legs: for the left and the right side. hands: names of `hands.draw_hand`. lean, stoop: of the spine
+    sideways and forwards, in degrees. roll: of the whole figure, in degrees. behind: seen from behind.
+    over_face: arms that are drawn over the head.
     """
 
     name: str
@@ -44,49 +44,83 @@ _POSES: dict[str, Pose] = {
         "walking", ((8, 26, 2, 42), (8, -26, 6, -6)), ((2, -20, 2, -34), (2, 24, 2, 6)), min_turn=0.3
     ),
     "running": Pose(
-        "running", ((10, 48, -12, 130), (12, -55, -4, 32)), ((2, -28, 2, -95), (2, 58, 2, -14)),
-        hands=("fist", "fist"), stoop=18, min_turn=0.4,
+        "running",
+        ((10, 48, -12, 130), (12, -55, -4, 32)),
+        ((2, -28, 2, -95), (2, 58, 2, -14)),
+        hands=("fist", "fist"),
+        stoop=18,
+        min_turn=0.4,
     ),
-    "sitting": Pose("sitting", ((10, 22, -12, 58), (10, 22, -12, 58)), ((9, 78, 3, 4), (9, 80, 3, -4)), min_turn=0.45),
-    "arms up": Pose("arms up", ((142, 0, 168, 10), (138, 0, 165, 10)), (_STAND, _STAND), hands=("open", "open")),
+    "sitting": Pose(
+        "sitting", ((10, 22, -12, 58), (10, 22, -12, 58)), ((9, 78, 3, 4), (9, 80, 3, -4)), min_turn=0.45
+    ),
+    "arms up": Pose(
+        "arms up", ((142, 0, 168, 10), (138, 0, 165, 10)), (_STAND, _STAND), hands=("open", "open")
+    ),
     "one arm up": Pose("one arm up", (_HANG, (125, 8, 172, 20)), (_STAND, _STAND), hands=("relaxed", "open")),
     "arms crossed": Pose(
-        "arms crossed", ((14, 14, -72, 48), (14, 16, -68, 52)), (_STAND, (8, 6, 6, 2)), hands=("mitten", "mitten")
+        "arms crossed",
+        ((14, 14, -72, 48), (14, 16, -68, 52)),
+        (_STAND, (8, 6, 6, 2)),
+        hands=("mitten", "mitten"),
     ),
     "hand on hip": Pose(
-        "hand on hip", (_HANG, (48, -14, -52, 10)), ((3, 0, 0, -3), (10, 6, 6, -4)),
-        hands=("relaxed", "fist"), lean=-4,
+        "hand on hip",
+        (_HANG, (48, -14, -52, 10)),
+        ((3, 0, 0, -3), (10, 6, 6, -4)),
+        hands=("relaxed", "fist"),
+        lean=-4,
     ),
     "hands on hips": Pose(
-        "hands on hips", ((46, -12, -54, 8), (46, -12, -54, 8)), ((8, 2, 5, 0), (8, 2, 5, 0)), hands=("fist", "fist")
+        "hands on hips",
+        ((46, -12, -54, 8), (46, -12, -54, 8)),
+        ((8, 2, 5, 0), (8, 2, 5, 0)),
+        hands=("fist", "fist"),
     ),
-    "pointing": Pose("pointing", (_HANG, (74, 30, 84, 24)), (_STAND, (9, 8, 5, 0)), hands=("relaxed", "point")),
+    "pointing": Pose(
+        "pointing", (_HANG, (74, 30, 84, 24)), (_STAND, (9, 8, 5, 0)), hands=("relaxed", "point")
+    ),
     "leaning": Pose(
-        "leaning", ((14, 38, 4, 50), (14, 34, 4, 48)), ((6, 14, 2, -6), (7, 18, 3, -4)),
-        stoop=34, min_turn=0.5,
+        "leaning",
+        ((14, 38, 4, 50), (14, 34, 4, 48)),
+        ((6, 14, 2, -6), (7, 18, 3, -4)),
+        stoop=34,
+        min_turn=0.5,
     ),
     "guard": Pose(
-        "guard", ((26, 30, -24, 128), (30, 24, -14, 132)), ((14, 22, 4, -16), (15, -8, 9, -22)),
-        hands=("fist", "fist"), stoop=8, over_face=(False, False),
+        "guard",
+        ((26, 30, -24, 128), (30, 24, -14, 132)),
+        ((14, 22, 4, -16), (15, -8, 9, -22)),
+        hands=("fist", "fist"),
+        stoop=8,
+        over_face=(False, False),
     ),
-    "holding": Pose("holding", (_HANG, (14, 8, -6, 96)), (_STAND, _STAND), hands=("relaxed", "hold"), min_turn=0.15),
+    "holding": Pose(
+        "holding", (_HANG, (14, 8, -6, 96)), (_STAND, _STAND), hands=("relaxed", "hold"), min_turn=0.15
+    ),
     "hands joined": Pose(
         "hands joined", ((16, 12, -38, 72), (16, 12, -38, 74)), (_STAND, _STAND), hands=("mitten", "mitten")
     ),
     "hand to face": Pose(
-        "hand to face", (_HANG, (22, 24, -24, 146)), (_STAND, _STAND),
-        hands=("relaxed", "relaxed"), over_face=(False, True),
+        "hand to face",
+        (_HANG, (22, 24, -24, 146)),
+        (_STAND, _STAND),
+        hands=("relaxed", "relaxed"),
+        over_face=(False, True),
     ),
     "jumping": Pose(
-        "jumping", ((112, 10, 138, 16), (104, 0, 142, 10)), ((16, 42, 4, -62), (12, 4, 8, -52)),
-        hands=("open", "fist"), lean=6,
+        "jumping",
+        ((112, 10, 138, 16), (104, 0, 142, 10)),
+        ((16, 42, 4, -62), (12, 4, 8, -52)),
+        hands=("open", "fist"),
+        lean=6,
     ),
     "behind": Pose("behind", (_HANG, _HANG), (_STAND, _STAND), behind=True),
     "walking away": Pose(
         "walking away", ((8, 20, 2, 34), (8, -20, 6, -4)), ((2, -14, 2, -28), (2, 18, 2, 4)), behind=True
     ),
     "lying": Pose("lying", ((34, 4, 24, 20), (20, 0, 50, 10)), ((7, 10, 3, -18), (12, 26, 6, -20)), roll=84),
-}  # fmt: skip
+}
 POSES = tuple(_POSES)
 _WEIGHTS = {
     "standing": 3.0,
@@ -186,8 +220,9 @@ def measures(heads_tall: float, sex: str, rng: np.random.Generator) -> Measures:
 class Skeleton:
     """Joints in frame pixels and their nearness. Arrays of limbs: [side][joint] with side 0 on the left.
 
-    arms: shoulder, elbow, wrist. legs: hip, knee, ankle. neck_xy, pelvis_xy: ends of the spine. yaw: of the body, in
-    radians, positive to the right. near: depth in head heights towards the camera, of the same joints.
+    arms: shoulder, elbow, wrist. legs: hip, knee, ankle. neck_xy, pelvis_xy: ends of the spine. yaw: of the
+    body, in radians, positive to the right. near: depth in head heights towards the camera, of the same
+    joints.
     """
 
     neck_xy: Points
@@ -204,7 +239,9 @@ class Skeleton:
     down: Points = field(default_factory=lambda: np.array([0.0, 1.0]))
 
     def project(self, body: ArrayLike) -> Points:
-        """Body coordinates (side, down, forward; head heights; relative to the neck's base) to frame pixels."""
+        """Body coordinates (side, down, forward; head heights; relative to the neck's base) to frame
+        pixels.
+        """
         return _project(np.asarray(body, np.float64).reshape(-1, 3), self.yaw, self.pitch, self.roll)[0] * (
             self.unit_px
         ) + (self.origin_xy)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -30,8 +30,10 @@ from douga_training.simulate.compositing import (
 )
 from douga_training.simulate.layout import Layout, sample_layout
 from douga_training.simulate.look import make_look, make_style
-from douga_training.simulate.material import Material, place
 from douga_training.simulate.sheet import CelArt, Sheet
+
+if TYPE_CHECKING:
+    from douga_training.simulate.material import Material
 
 U8 = NDArray[np.uint8]
 BOOK_LINE_PX = 2
@@ -69,8 +71,8 @@ class Production:
     frame: (H, W, 3) uint8. classes: (H, W) uint8 class ids, flat outside the cel except where a book hides
     drawn cel. cel_mask: (H, W) uint8 0 or 255: at least half of the pixel is drawn, and no book hides it.
     alpha: (H, W) uint8, straight, of what shows of the cel. book_mask: (H, W) uint8 0 or 255. background:
-    (H, W, 3) uint8, the plate as painted. cel: (H, W, 4) uint8, straight: the whole cel before light, grade and
-    book. meta: how it was made, as plain values for JSON.
+    (H, W, 3) uint8, the plate as painted. cel: (H, W, 4) uint8, straight: the whole cel before light, grade
+    and book. meta: how it was made, as plain values for JSON.
     """
 
     frame: U8
@@ -267,6 +269,8 @@ def _paint_book(seed: int, window: tuple[int, int, int, int], settings: Composit
 def _place_given(
     seed: int, given: Sequence[Material], layout: Layout, window: tuple[int, int, int, int]
 ) -> CelArt:
+    from douga_training.simulate.material import place  # brings scikit-image, which takes a second to load
+
     rng = stream(seed, Part.CEL)
     art = place(given[int(rng.integers(len(given)))], layout.size_wh, rng)
     x, y, w, h = window

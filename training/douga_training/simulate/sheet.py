@@ -348,7 +348,7 @@ def _tints(paint: NDArray[np.uint8], ids: NDArray[np.uint8], n: int, depth: floa
 
 
 def _main_ids(ids: NDArray[np.uint8], cover: NDArray[np.uint8], n: int) -> NDArray[np.uint8]:
-    """The class of a pixel: a line that covers half of it (visible before trace lines), else the main area."""
+    """The class of a pixel: a line that covers half of it (visible before trace lines), else its area."""
     planes = [ids[i::n, j::n] for i in range(n) for j in range(n)]
     out = planes[0].copy()
     mixed = np.zeros(out.shape, bool)

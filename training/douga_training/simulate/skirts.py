@@ -22,7 +22,9 @@ def draw_skirt(
     flare: float,
     pleats: int,
 ) -> Part:
-    """A skirt from the waist to a position on the legs; it spans both legs wherever they go. flare in pixels."""
+    """A skirt from the waist to a position on the legs; it spans both legs wherever they go. flare in
+    pixels.
+    """
     drop = np.mean([leg.at(hem) - leg.at(0.0) for leg in legs], 0) + torso.along * torso.unit_px * 0.05
     drop = drop / max(float(np.linalg.norm(drop)), 1e-6)
     across = np.array([drop[1], -drop[0]])
@@ -52,7 +54,9 @@ def draw_skirt(
 def _skirt_hem(
     pen: Pen, right: Points, left: Points, drop: Points, pleats: int
 ) -> tuple[Points, list[float]]:
-    """Hem from right to left: a sagging curve with the teeth of pleats or soft waves. Also where the folds start."""
+    """Hem from right to left: a sagging curve with the teeth of pleats or soft waves. Also where the folds
+    start.
+    """
     width = float(np.linalg.norm(right - left))
     teeth = max(2, pleats) if pen.detail > 0.15 else 2
     t = np.linspace(0, 1, teeth * 8 + 1)
@@ -96,7 +100,9 @@ def _pleats(
 
 
 def draw_cape(pen: Pen, torso: Torso, ground: Points, paint: Swatch, *, front: bool) -> Part:
-    """A cape from the shoulders to a height at ground (pixels); behind the body, or over it when seen from behind."""
+    """A cape from the shoulders to a height at ground (pixels); behind the body, or over it when seen from
+    behind.
+    """
     wide = torso.unit_px * float(pen.rng.uniform(0.3, 0.7))
     right, left = torso.edge(1, 0.08)[0], torso.edge(-1, 0.08)[0]
     low = ground - torso.top

@@ -11,8 +11,9 @@ from douga_training.simulate.poses import Measures, Skeleton
 class Torso:
     """The trunk as seen: every point of its surface by angle and height.
 
-    t runs from 0 at the base of the neck to 1 at the crotch. `at(theta, t)` gives the pixel of the surface point at
-    theta radians from the middle of the side that faces the camera (chest, or back when seen from behind).
+    t runs from 0 at the base of the neck to 1 at the crotch. `at(theta, t)` gives the pixel of the surface
+    point at theta radians from the middle of the side that faces the camera (chest, or back when seen from
+    behind).
     """
 
     def __init__(

@@ -79,7 +79,9 @@ def _tie(pen: Pen, torso: Torso, at_t: float) -> list[Part]:
 
 
 def draw_ribbon_bow(pen: Pen, centre: Points, size_px: float, paint: Swatch, down: Points) -> list[Part]:
-    """A ribbon bow with two tails. size_px: reach of one loop; down: unit vector along which the tails hang."""
+    """A ribbon bow with two tails. size_px: reach of one loop; down: unit vector along which the tails
+    hang.
+    """
     side = np.array([down[1], -down[0]])
 
     def put(*xy: tuple[float, float]) -> Points:

@@ -1,0 +1,205 @@
+"""Drawn figures: determinism, classes, clipping, shadows that merge, limbs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from douga_training.simulate.body import draw_back_figure, draw_figure
+from douga_training.simulate.limbs import Limb
+from douga_training.simulate.look import make_look, make_style
+from douga_training.simulate.pen import Pen
+from douga_training.simulate.poses import POSES, build_skeleton, choose_pose, measures
+from douga_training.simulate.sheet import CelArt, Sheet
+from numpy.typing import NDArray
+
+from douga.classes import DougaClass
+from douga.errors import InputError
+
+
+def figure(
+    seed: int,
+    *,
+    pose: str | None = None,
+    head_px: float = 40.0,
+    size_wh: tuple[int, int] = (200, 320),
+    origin_xy: tuple[float, float] = (0.0, 0.0),
+    shadow: bool = True,
+) -> CelArt:
+    rng = np.random.default_rng(seed)
+    look = replace(make_look(rng), has_shadow=shadow)
+    sheet = Sheet(size_wh, origin_xy=origin_xy)
+    draw_figure(
+        sheet, rng, look, make_style(rng, head_px),
+        head_centre_xy=(100.0, 80.0), head_height_px=head_px, turn=0.2, roll_rad=0.0, pose=pose,
+    )  # fmt: skip
+    return sheet.resolve()
+
+
+def pen(size: int = 40, *, line_px: float = 1.0) -> Pen:
+    rng = np.random.default_rng(0)
+    look = replace(make_look(rng), has_shadow=True, has_second_shadow=True, light_xy=(0.0, -1.0))
+    style = replace(make_style(rng, 100.0), width_px=line_px, tone_px=2.0)
+    return Pen(Sheet((size, size)), rng, look, style, 100.0)
+
+
+def rectangle(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float64]:
+    return np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float64)
+
+
+@pytest.mark.parametrize("pose", POSES)
+def test_every_pose_is_drawn_with_outlines_and_paint(pose: str) -> None:
+    art = figure(POSES.index(pose), pose=pose)
+    assert (art.alpha > 127).sum() > 3000
+    assert (art.ids == DougaClass.VISIBLE_LINE).sum() > 600
+
+
+def test_same_seed_same_bytes_and_other_seed_other_figure() -> None:
+    first, again, other = figure(5), figure(5), figure(6)
+    for one, two in ((first.rgb, again.rgb), (first.alpha, again.alpha), (first.ids, again.ids)):
+        assert (one == two).all()
+    assert (first.ids != other.ids).any()
+
+
+@pytest.mark.parametrize("seed", [3, 9])
+def test_a_window_shows_what_the_whole_sheet_shows(seed: int) -> None:
+    whole = figure(seed)
+    part = figure(seed, size_wh=(120, 160), origin_xy=(40.0, 60.0))
+    inner = np.s_[8:-8, 8:-8]  # trace lines along the border may lack their other side
+    cut = whole.ids[60:220, 40:160]
+    assert (part.ids[inner] != cut[inner]).mean() < 0.002
+    assert (part.alpha[inner] == whole.alpha[60:220, 40:160][inner]).all()
+
+
+def test_without_shadow_there_is_no_shading_class_on_the_body() -> None:
+    ids = figure(4, pose="standing", shadow=False).ids[110:]
+    assert not np.isin(ids, (DougaClass.SHADING_FILL, DougaClass.SHADING_LINE)).any()
+    shaded = figure(4, pose="standing", shadow=True).ids[110:]
+    assert (shaded == DougaClass.SHADING_FILL).sum() > 200
+    assert (shaded == DougaClass.SHADING_LINE).sum() > 50
+
+
+def test_a_figure_off_the_sheet_leaves_it_empty() -> None:
+    art = figure(2, size_wh=(64, 64), origin_xy=(9000.0, 9000.0))
+    assert not art.alpha.any()
+
+
+def test_extreme_close_up_fills_the_sheet() -> None:
+    art = figure(8, head_px=2000.0, pose="standing")
+    assert (art.alpha > 127).mean() > 0.9
+
+
+def test_tiny_figure_is_one_piece() -> None:
+    art = figure(11, head_px=14.0, pose="standing")
+    rows = np.nonzero((art.alpha > 127).any(1))[0]
+    assert (np.diff(rows) == 1).all()
+    assert 14 * 3 < len(rows) < 14 * 9
+
+
+def test_back_figure_shows_no_eyes_but_hair() -> None:
+    rng = np.random.default_rng(1)
+    look, sheet = make_look(rng), Sheet((200, 320))
+    draw_back_figure(
+        sheet, rng, look, make_style(rng, 60.0), head_centre_xy=(100.0, 80.0), head_height_px=60.0
+    )
+    ids = sheet.resolve().ids
+    assert ids[75:110].any()
+    assert not np.isin(ids[60:100], (DougaClass.COLOR_FILL, DougaClass.COLOR_EDGE)).any()
+
+
+def test_unknown_pose_is_named_in_the_error() -> None:
+    with pytest.raises(InputError, match=r"dancing.*standing"):
+        choose_pose(np.random.default_rng(0), "dancing")
+
+
+def test_overlapping_shadows_merge_into_one_tone() -> None:
+    p = pen()
+    part = p.fill(rectangle(2, 2, 38, 38), p.look.shirt)
+    part.shades += [(rectangle(5, 5, 22, 35), False), (rectangle(16, 5, 34, 35), False)]
+    p.finish()
+    row = p.sheet.resolve().ids[20]
+    assert (row[8:31] == DougaClass.SHADING_FILL).all()
+    assert (row == DougaClass.SHADING_LINE).sum() in (4, 5, 6)
+
+
+def test_second_shadow_keeps_its_border_within_the_first() -> None:
+    p = pen()
+    part = p.fill(rectangle(2, 2, 38, 38), p.look.shirt)
+    part.shades.append((rectangle(5, 5, 35, 35), False))
+    part.deep.append((rectangle(20, 5, 35, 35), False))
+    p.finish()
+    row = p.sheet.resolve().ids[20]
+    assert (row[18:22] == DougaClass.SHADING_LINE).any()
+    assert tuple(p.sheet.resolve().rgb[20, 28]) == p.look.shirt.shade2
+
+
+def test_shadow_keeps_colour_edges() -> None:
+    p = pen()
+    base = p.fill(rectangle(2, 2, 38, 38), p.look.shirt)
+    p.patch(base, rectangle(10, 10, 30, 20), p.look.accent)
+    for part in p.parts:
+        part.shades.append((rectangle(0, 0, 40, 40), False))
+    p.finish()
+    art = p.sheet.resolve()
+    assert (art.ids[15, 9:11] == DougaClass.COLOR_EDGE).all()
+    assert tuple(art.rgb[15, 20]) == p.look.accent.shade
+    assert tuple(art.rgb[30, 20]) == p.look.shirt.shade
+
+
+def test_no_trace_line_where_shadow_ends_at_a_visible_line() -> None:
+    p = pen(line_px=4.0)
+    part = p.form(rectangle(4, 4, 36, 36), p.look.shirt)
+    part.shades.append((rectangle(20, 0, 40, 40), False))
+    p.finish()
+    row = p.sheet.resolve().ids[20]
+    assert (row[18:22] == DougaClass.SHADING_LINE).any()
+    assert not (row[30:] == DougaClass.SHADING_LINE).any()
+
+
+def test_shadow_border_between_joined_areas_is_traced() -> None:
+    p = pen()
+    trunk = p.fill(rectangle(2, 2, 20, 38), p.look.shirt)
+    p.fill(rectangle(20, 2, 38, 38), p.look.shirt)
+    trunk.shades.append((rectangle(0, 0, 40, 40), False))
+    p.joints.append(rectangle(10, 10, 30, 30))
+    p.finish()
+    ids = p.sheet.resolve().ids
+    assert (ids[20, 19:21] == DougaClass.SHADING_LINE).all()
+    assert ids[20, 12] == DougaClass.SHADING_FILL
+    assert ids[20, 28] == DougaClass.FLAT
+
+
+@pytest.mark.parametrize("bend_deg", [0, 60, 120, 150, -120])
+def test_bent_limb_has_one_outline_around_its_joints(bend_deg: float) -> None:
+    a = np.radians(bend_deg)
+    elbow = np.array([0.0, 100.0])
+    wrist = elbow + 100 * np.array([np.sin(a), np.cos(a)])
+    limb = Limb(np.array([[0.0, 0.0], elbow, wrist]), (0.0, 1.0, 2.0), (15.0, 12.0, 9.0))
+    sheet = Sheet((400, 400), origin_xy=(-200.0, -100.0))
+    sheet.area(limb.outline(), (10, 20, 30))
+    alpha = sheet.resolve().alpha
+    for s in (0.2, 0.6, 1.0, 1.3, 1.8):
+        x, y = np.round(limb.at(s) + (200.0, 100.0)).astype(int)
+        assert alpha[y, x] == 255, s
+
+
+def test_skeleton_turns_to_profile_and_back() -> None:
+    rng = np.random.default_rng(0)
+    size = measures(6.5, "male", rng)
+    pose = choose_pose(rng, "standing")
+    neck = np.array([0.0, 0.0])
+    front = build_skeleton(pose, size, neck, 100.0, yaw=0.0, pitch=0.0, roll=0.0)
+    side = build_skeleton(pose, size, neck, 100.0, yaw=np.pi / 2, pitch=0.0, roll=0.0)
+    behind = build_skeleton(pose, size, neck, 100.0, yaw=np.pi, pitch=0.0, roll=0.0)
+    assert front.arms[0][0, 0] < -40 < 40 < front.arms[1][0, 0]
+    assert abs(side.arms[0][0, 0] - side.arms[1][0, 0]) < 1
+    assert behind.arms[0][0, 0] > 40
+    assert front.legs[0][2, 1] == pytest.approx(behind.legs[0][2, 1])
+
+
+def test_measures_keep_the_height_in_heads() -> None:
+    for heads in (2.5, 4.0, 7.0):
+        m = measures(heads, "female", np.random.default_rng(0))
+        body = m.neck + m.torso * 0.94 + m.thigh + m.shin + m.ankle
+        assert body + 1.0 == pytest.approx(heads, rel=0.12)

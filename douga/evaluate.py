@@ -163,9 +163,9 @@ def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Eva
     for stem in sorted({s for stems in there.values() for s in stems}):
         score = Score()
         if stem in there["classes"]:
-            score += _score_classes(*_pair(prediction, truth, "classes", stem), tolerance_px)
+            score += score_classes(*_pair(prediction, truth, "classes", stem), tolerance_px)
         if stem in there["cel_mask"]:
-            score += _score_cel(*_pair(prediction, truth, "cel_mask", stem))
+            score += score_cel(*_pair(prediction, truth, "cel_mask", stem))
         frames[stem] = score
     return Evaluation(prediction, truth, tolerance_px, frames, missing)
 
@@ -212,7 +212,8 @@ def read_mask(path: Path) -> U8:
     return (mask.astype(bool) if mask.dtype == bool else mask > 127).astype(np.uint8)
 
 
-def _score_classes(predicted: U8, true: U8, tolerance_px: float) -> Score:
+def score_classes(predicted: U8, true: U8, tolerance_px: float) -> Score:
+    """Compare two (H, W) maps of class ids. tolerance_px: how far a line may be off."""
     lines = {c.key: metrics.line_counts(predicted == c, true == c, tolerance_px) for c in LINE_CLASSES}
     lines[LINES_ALL] = metrics.line_counts(metrics.is_line(predicted), metrics.is_line(true), tolerance_px)
     return Score(
@@ -222,7 +223,8 @@ def _score_classes(predicted: U8, true: U8, tolerance_px: float) -> Score:
     )
 
 
-def _score_cel(predicted: U8, true: U8) -> Score:
+def score_cel(predicted: U8, true: U8) -> Score:
+    """Compare two (H, W) cel masks, on where not 0."""
     p, t = predicted.astype(bool), true.astype(bool)
     return Score(
         cel=metrics.overlap(p, t),

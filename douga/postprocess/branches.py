@@ -11,7 +11,9 @@ from douga.classes import LINE_CLASSES
 from douga.postprocess.skeleton import JUNCTION, Index, kinds, line_pixels, links, offsets, parts, widen
 from douga.types import F32, U8
 
-_FIRM_PX = 5  # a stretch of another class must be this long to split a branch
+# A stretch of another class splits a branch if it has a sixth of its pixels, within these bounds: a long outline
+# does not change its class for ten pixels, a line in a small eye does.
+_FIRM_SHARE, _FIRM_PX = 1 / 6, (4, 12)
 _SMOOTHINGS = 3  # each looks one pixel further along the branch
 _ROUNDS = 6
 _HIDDEN = 0.25  # share of a branch that may vanish below other lines
@@ -90,7 +92,8 @@ def _stretches(graph: _Branches, votes: F32) -> U8:
     local = smooth.argmax(0)
     same = local[graph.ones] == local[graph.others]
     stretch, size = parts(count, graph.ones[same], graph.others[same])
-    return np.where(size[stretch] >= _FIRM_PX, local + 1, 0).astype(np.uint8)
+    firm = np.clip(graph.size * _FIRM_SHARE, *_FIRM_PX)[graph.branch]
+    return np.where(size[stretch] >= firm, local + 1, 0).astype(np.uint8)
 
 
 def _spread(graph: _Branches, plane: NDArray[np.float64]) -> NDArray[np.float64]:

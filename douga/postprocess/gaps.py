@@ -13,7 +13,7 @@ from douga.types import F32, U8
 
 _WALK_PX = 8  # how far back the direction of an end is measured
 _TURNS_DEG = (0, -12, 12, -24, 24, -36, 36)  # looked at in this order: straight on is likelier than a bend
-_EVIDENCE = 0.2  # mean line probability along a bridge that makes a missing line likely
+_EVIDENCE = 0.35  # mean line probability along a bridge that makes a missing line likely
 _FACING = -0.6  # cosine between the directions of two ends that were one line
 
 

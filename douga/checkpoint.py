@@ -1,9 +1,10 @@
-"""Weights on disk: a safetensors file whose header carries the network's config, class list, recipe and step."""
+"""Weights on disk: a safetensors file whose header carries network config, class list, recipe and step."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from douga.classes import DougaClass
 from douga.errors import CheckpointError, DeviceError
 from douga.frame_io import atomic_path
 from douga.networks.gcn import Gcn, GcnConfig
+from douga.shipped import shipped_weights
 
 FORMAT = "douga-weights-1"
 STAGES = ("cel", "lines")
@@ -25,7 +28,11 @@ STAGES = ("cel", "lines")
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What a checkpoint says of itself. stage: "cel" or "lines"; input_mode: see `douga.preprocess`; step: of training."""
+    """What a checkpoint says of itself.
+
+    stage: "cel" or "lines". input_mode: see `douga.preprocess`. step: of training. recipe: the run's
+    settings. version: of the program that wrote it.
+    """
 
     stage: str
     config: GcnConfig
@@ -37,7 +44,10 @@ class WeightsInfo:
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network ready to run. network: in eval mode, on `device`, channels-last."""
+    """A network ready to run.
+
+    network: in eval mode, on `device`, channels-last. path: its file. meta: the file's whole header.
+    """
 
     network: nn.Module
     info: WeightsInfo
@@ -52,15 +62,17 @@ class LoadedNetwork:
 
 
 def choose_device(requested: str) -> torch.device:
-    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device; never falls back from one that was asked for."""
+    """Turn "auto", "cpu", "cuda", "cuda:1" or "mps" into a device.
+
+    Never falls back from one that was asked for: raises DeviceError where it is unknown or not there.
+    """
     if requested == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(requested)
-    except RuntimeError as exc:
-        raise DeviceError(f"--device {requested}: not a device; use auto, cpu, cuda, cuda:1 or mps") from exc
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", requested):
+        raise DeviceError(f"--device {requested}: not a device; use auto, cpu, cuda, cuda:1 or mps")
+    device = torch.device(requested)
     missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
         device.type == "mps" and not torch.backends.mps.is_available()
     )
@@ -69,18 +81,16 @@ def choose_device(requested: str) -> torch.device:
     return device
 
 
-def shipped_weights() -> dict[str, Path]:
-    """Weights that come with the package, by name: ``{"cel-small": Path(...), ...}``."""
-    folder = Path(__file__).parent / "weights"
-    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
-
-
 def save_network(path: Path, network: Gcn, info: WeightsInfo, *, half: bool = True) -> None:
-    """Write weights whole or not at all. half: floats as float16, half the size."""
+    """Write weights whole or not at all. Raises OutputError.
+
+    half: floats as float16, half the size; a tensor with values beyond its range stays float32.
+    """
     tensors = {}
     for key, tensor in network.state_dict().items():
-        shrink = half and tensor.is_floating_point()
-        tensors[key] = (tensor.half() if shrink else tensor).detach().cpu().contiguous()
+        kept = tensor.detach().cpu().contiguous()
+        small = kept.half() if half and kept.is_floating_point() else kept
+        tensors[key] = small if torch.equal(small.isfinite(), kept.isfinite()) else kept
     header = {"format": FORMAT, "classes": [c.key for c in DougaClass], **asdict(info)}
     with atomic_path(path) as temporary:
         save_file(tensors, str(temporary), {"douga": json.dumps(header)})
@@ -92,32 +102,78 @@ def read_info(path: Path) -> tuple[WeightsInfo, dict[str, Any]]:
         with safe_open(str(path), "pt") as file:
             header = json.loads((file.metadata() or {}).get("douga", "{}"))
     except (SafetensorError, OSError, ValueError) as exc:
-        raise CheckpointError(f"{path}: not a readable safetensors file ({exc}); export it again") from exc
-    if header.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: not weights of this program (no '{FORMAT}' in its header)")
-    if header["classes"] != [c.key for c in DougaClass]:
-        raise CheckpointError(f"{path}: was trained on other classes than {[c.key for c in DougaClass]}")
-    known = {f.name for f in fields(GcnConfig)}
-    if set(header["config"]) != known:
-        raise CheckpointError(f"{path}: its network config has other entries than this version's {sorted(known)}")
-    values = {f.name: header[f.name] for f in fields(WeightsInfo) if f.name != "config"}
-    return WeightsInfo(config=GcnConfig(**header["config"]), **values), header
+        raise CheckpointError(
+            f"{path}: not a readable safetensors file ({exc}); copy or export it again"
+        ) from exc
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: not weights of this program (no '{FORMAT}' in its header); "
+            "give a file that `python -m douga.train` wrote"
+        )
+    if header.get("classes") != [c.key for c in DougaClass]:
+        raise CheckpointError(
+            f"{path}: was trained on other classes ({header.get('classes')}) than "
+            f"{[c.key for c in DougaClass]}; train it again on these"
+        )
+    config, known = header.get("config"), {f.name for f in fields(GcnConfig)}
+    needed = {f.name for f in fields(WeightsInfo)}
+    if not isinstance(config, dict) or set(config) != known or not needed <= set(header):
+        raise CheckpointError(
+            f"{path}: its header has other entries than this version's {sorted(needed)} and, of the network, "
+            f"{sorted(known)}; load it with the version that wrote it ({header.get('version') or 'unknown'})"
+        )
+    values = {name: header[name] for name in needed - {"config"}}
+    return WeightsInfo(config=GcnConfig(**config), **values), header
 
 
-def load_network(path_or_name: str | Path, device: str | torch.device = "auto") -> LoadedNetwork:
-    """Load shipped weights by name or any checkpoint by path; strict: every tensor must be there and fit."""
+def load_network(
+    path_or_name: str | Path, device: str | torch.device = "auto", *, fused: bool = True
+) -> LoadedNetwork:
+    """Load shipped weights by name or any checkpoint by path; strict: every tensor must be there and fit.
+
+    fused: fold each batch normalisation into the convolution before it, which is faster and computes the
+    same; False keeps the network as it is trained. Raises CheckpointError and DeviceError.
+    """
     path = shipped_weights().get(str(path_or_name), Path(path_or_name))
     if not path.is_file():
         names = ", ".join(shipped_weights()) or "none"
-        raise CheckpointError(f"{path_or_name}: no such weights; give a .safetensors file or a shipped name ({names})")
+        raise CheckpointError(
+            f"{path_or_name}: no such weights; give a .safetensors file or a shipped name ({names})"
+        )
     target = choose_device(device) if isinstance(device, str) else device
     info, header = read_info(path)
-    network = Gcn(info.config)
-    with safe_open(str(path), "pt") as file:
-        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-    try:
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except RuntimeError as exc:
-        raise CheckpointError(f"{path}: the weights do not fit the network that its header describes: {exc}") from exc
-    network = network.eval().requires_grad_(False).to(target, memory_format=torch.channels_last)
+    network = _build(path, info).eval().requires_grad_(False)
+    if fused:
+        fold_norms(network)
+    network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lag
     return LoadedNetwork(network, info, target, path, header)
+
+
+def fold_norms(network: nn.Module) -> None:
+    """Fold each batch normalisation into the convolution right before it, in place; for eval mode only."""
+    before: tuple[str, nn.Module] | None = None
+    for name, child in list(network.named_children()):
+        if isinstance(child, nn.BatchNorm2d) and before and isinstance(before[1], nn.Conv2d):
+            setattr(network, before[0], fuse_conv_bn_eval(before[1], child))
+            setattr(network, name, nn.Identity())
+        fold_norms(child)
+        before = name, child
+
+
+def _build(path: Path, info: WeightsInfo) -> Gcn:
+    """The network that a checkpoint describes, with its weights as float32. Raises CheckpointError."""
+    try:
+        network = Gcn(info.config)
+    except (ValueError, TypeError, KeyError, RuntimeError) as exc:
+        raise CheckpointError(
+            f"{path}: its header describes no network that can be built ({exc}); export it again"
+        ) from exc
+    try:
+        with safe_open(str(path), "pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
+        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except (RuntimeError, SafetensorError, OSError) as exc:
+        raise CheckpointError(
+            f"{path}: the weights do not fit the network that its header describes ({exc}); export it again"
+        ) from exc
+    return network

@@ -237,7 +237,7 @@ def score_cel(predicted: U8, true: U8) -> Score:
 
 
 def _number(value: float) -> float | None:
-    return None if math.isnan(value) else round(float(value), 6)
+    return None if math.isnan(value) else float(value)
 
 
 def numbers(score: Score) -> dict[str, Any]:

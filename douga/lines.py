@@ -15,7 +15,8 @@ from douga.types import CelMask, Frame
 def find_lines(frame: Frame, cel: CelMask, network: LoadedNetwork) -> NDArray[np.float16]:
     """Class probabilities of each pixel, (10, H, W) float16, summing to one; order of `DougaClass`.
 
-    The cel mask goes in as the network's input mode says (Kugler 5.6).
+    The cel mask goes in as the network's input mode says (Kugler 5.6). Raises CheckpointError where the
+    network is not one of stage two, InputError where the mask has another size than the frame.
     """
     if network.info.stage != "lines":
         raise CheckpointError(

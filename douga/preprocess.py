@@ -1,4 +1,7 @@
-"""Frame <-> tensor, shared by training, evaluation and serving. The constants are fixed, never taken from an image."""
+"""Frame <-> tensor, shared by training, evaluation and serving.
+
+The constants are fixed, never taken from an image: frames of one sequence must not flicker.
+"""
 
 from __future__ import annotations
 
@@ -29,18 +32,33 @@ def to_tensor(rgb: U8, mask: U8 | None = None, *, mode: str = "color") -> Tensor
     """Make a network's input.
 
     rgb: (H, W, 3) uint8 sRGB. mask: (H, W) uint8 cel mask, 0 or 255, needed by every mode but ``color``.
-    mode: how the stages are joined (Kugler 5.6). ``synthetic_cel`` and ``manual_cel`` paint everything outside of
-    the mask white (they differ in where the mask comes from), ``concatenated`` adds it as a fourth channel.
-    Returns (3 or 4, H, W) float32, colours about -2 to 2, mask -1 or 1.
+    mode: how the stages are joined (Kugler 5.6). ``synthetic_cel`` and ``manual_cel`` paint everything
+    outside of the mask white (they differ in where the mask comes from), ``concatenated`` adds it as a
+    fourth channel. Returns (3 or 4, H, W) float32, colours -2 to 2, mask -1 or 1. Raises InputError for an
+    unknown mode, a missing mask and one of another size.
     """
     channels = input_channels(mode)
-    if mode != "color" and mask is None:
+    if mode == "color":
+        return _colours(rgb)
+    if mask is None:
         raise InputError(f"input mode {mode!r} needs a cel mask; run stage one first or give your own mask")
-    if mode in ("synthetic_cel", "manual_cel"):
-        rgb = np.where((mask > 127)[..., None], rgb, np.uint8(255))  # type: ignore[operator]
-    colours = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1).float()  # (3, H, W)
-    colours = (colours / 255 - _CENTRE) / _SPREAD
+    if mask.shape != rgb.shape[:2]:
+        raise InputError(
+            f"the cel mask is {mask.shape}, the frame {rgb.shape[:2]}; give one of the frame's size"
+        )
     if channels == 3:
-        return colours
+        return _colours(np.where((mask > 127)[..., None], rgb, np.uint8(255)))
     plane = torch.from_numpy(np.ascontiguousarray(mask)).float()[None] / 127.5 - 1  # (1, H, W)
-    return torch.cat([colours, plane])
+    return torch.cat([_colours(rgb), plane])
+
+
+def to_rgb(tensor: Tensor) -> U8:
+    """The colours of a network's input, for people to look at. (3 or 4, H, W) -> (H, W, 3) uint8 sRGB."""
+    colours = (tensor[:3].float().cpu() * _SPREAD + _CENTRE).clamp(0, 1) * 255
+    return colours.round().byte().permute(1, 2, 0).numpy()
+
+
+def _colours(rgb: U8) -> Tensor:
+    """(H, W, 3) uint8 -> (3, H, W) float32"""
+    colours = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1).float()
+    return (colours / 255 - _CENTRE) / _SPREAD

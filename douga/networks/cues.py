@@ -1,4 +1,4 @@
-"""Classical cues that the full-resolution path gets beside the colours: line-like and flat-like, without learning."""
+"""What the full-resolution path gets beside the colours: how line-like and flat each spot is, unlearned."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ClassicalCues(nn.Module):
 
     @torch.no_grad()
     def forward(self, rgb: Tensor) -> Tensor:
-        # Grouped convolutions are fast on a CPU in this layout and this precision only (a hundred times and more).
+        # Grouped convolutions on a CPU are fast in this layout and precision only: a hundred times and more.
         with torch.autocast(rgb.device.type, enabled=False):
             return self._cues(rgb.float().contiguous(memory_format=torch.channels_last))
 

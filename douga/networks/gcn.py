@@ -1,13 +1,14 @@
 """Global Convolutional Network (Peng et al. 2017; Kugler 4.3 and 5.4) with a full-resolution path.
 
-Two roads meet. The *context* road is the paper's network: a ResNet, large separable kernels on each of its four
-levels, boundary refinement. It sees the frame small, so its kernels reach across the whole drawing. The
-*detail* road runs at full resolution on colours and classical cues, because a line of 1 to 3 px cannot be placed
-by a prediction that is upsampled from a quarter of the size.
+Two roads meet. The *context* road is the paper's network: a ResNet, large separable kernels on each of its
+four levels, boundary refinement. It sees the frame small, so its kernels reach across the whole drawing. The
+*detail* road runs at full resolution on colours and classical cues, because a line of 1 to 3 px cannot be
+placed by a prediction that is upsampled from a quarter of the size.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import segmentation_models_pytorch as smp
@@ -22,10 +23,10 @@ from douga.networks.cues import CUE_CHANNELS, ClassicalCues
 class GcnConfig:
     """Everything that shapes the network; travels inside the checkpoint.
 
-    in_channels: 3 colours, or 4 with the cel mask behind them. kernel_size: odd; Kugler uses 25 for the cel and
-    49 for the douga. width: channels of the large-kernel blocks. context_px: the context road sees the frame with
-    its long side reduced to this many pixels; 0 reduces by `context_stride` instead. detail_width: channels of the
-    full-resolution path; 0 leaves it out and upsamples the context's answer, as in the paper.
+    in_channels: 3 colours, or 4 with the cel mask behind them. kernel_size: odd; Kugler uses 25 for the cel
+    and 49 for the douga. width: channels of the large-kernel blocks. context_px: the context road sees the
+    frame with its long side reduced to this many pixels; 0 reduces by `context_stride` instead. detail_width:
+    channels of the full-resolution path; 0 leaves it out and upsamples the context's answer, as in the paper.
     """
 
     classes: int
@@ -39,17 +40,16 @@ class GcnConfig:
     detail_width: int = 24
 
 
-def _resize(x: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    return F.interpolate(x, size_hw, mode="bilinear", align_corners=False)
+def _resize(x: Tensor, size_hw: Sequence[int]) -> Tensor:
+    return F.interpolate(x, tuple(size_hw), mode="bilinear", align_corners=False)
 
 
 class ConvNormAct(nn.Sequential):
-    """Convolution that keeps the size (or halves it with stride 2), batch normalisation, ReLU."""
+    """3 x 3 convolution that keeps the size (or halves it with stride 2), batch normalisation, ReLU."""
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dilation: int = 1) -> None:
-        padding = dilation * (kernel // 2)
+    def __init__(self, inputs: int, outputs: int, *, stride: int = 1, dilation: int = 1) -> None:
         super().__init__(
-            nn.Conv2d(inputs, outputs, kernel, stride, padding, dilation, bias=False),
+            nn.Conv2d(inputs, outputs, 3, stride, padding=dilation, dilation=dilation, bias=False),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),
         )
@@ -61,12 +61,15 @@ class LargeKernel(nn.Module):
     def __init__(self, inputs: int, outputs: int, kernel_size: int) -> None:
         super().__init__()
         k, pad = kernel_size, kernel_size // 2
-        self.narrow = nn.Conv2d(inputs, outputs, 1)  # keeps the cost of a 49-wide kernel off the wide features
+        # Fewer channels first: a kernel of 49 on the encoder's wide features would cost too much.
+        self.narrow = nn.Conv2d(inputs, outputs, 1)
         self.down_across = nn.Sequential(
-            nn.Conv2d(outputs, outputs, (k, 1), padding=(pad, 0)), nn.Conv2d(outputs, outputs, (1, k), padding=(0, pad))
+            nn.Conv2d(outputs, outputs, (k, 1), padding=(pad, 0)),
+            nn.Conv2d(outputs, outputs, (1, k), padding=(0, pad)),
         )
         self.across_down = nn.Sequential(
-            nn.Conv2d(outputs, outputs, (1, k), padding=(0, pad)), nn.Conv2d(outputs, outputs, (k, 1), padding=(pad, 0))
+            nn.Conv2d(outputs, outputs, (1, k), padding=(0, pad)),
+            nn.Conv2d(outputs, outputs, (k, 1), padding=(pad, 0)),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -79,14 +82,16 @@ class BoundaryRefinement(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.body = nn.Sequential(ConvNormAct(channels, channels), nn.Conv2d(channels, channels, 3, padding=1))
+        self.body = nn.Sequential(
+            ConvNormAct(channels, channels), nn.Conv2d(channels, channels, 3, padding=1)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.body(x)
 
 
 class ContextRoad(nn.Module):
-    """(B, C, h, w) -> (B, width, ceil(h/2), ceil(w/2)): what is where, roughly, with the whole input in view."""
+    """What is where, roughly, with all in view. (B, C, h, w) -> (B, width, ceil(h/2), ceil(w/2))"""
 
     def __init__(self, config: GcnConfig) -> None:
         super().__init__()
@@ -113,7 +118,10 @@ class ContextRoad(nn.Module):
 
 
 class DetailRoad(nn.Module):
-    """Full and half resolution: (B, C, H, W) image and (B, width, H/2, W/2) context -> (B, classes, H, W) logits."""
+    """Where exactly, at full and half resolution, told by the context what to look for.
+
+    (B, C, H, W) image and (B, width, ceil(H/2), ceil(W/2)) context -> (B, classes, H, W) logits.
+    """
 
     def __init__(self, config: GcnConfig) -> None:
         super().__init__()
@@ -123,16 +131,23 @@ class DetailRoad(nn.Module):
         self.at_half = nn.Sequential(ConvNormAct(d, 2 * d, stride=2), ConvNormAct(2 * d, 2 * d, dilation=2))
         self.join = nn.Sequential(ConvNormAct(2 * d + config.width, 2 * d), ConvNormAct(2 * d, 2 * d))
         self.back = nn.Conv2d(2 * d, d, 1)
-        self.last = nn.Sequential(BoundaryRefinement(d), nn.ReLU(inplace=True), nn.Conv2d(d, config.classes, 1))
+        self.last = nn.Sequential(
+            BoundaryRefinement(d), nn.ReLU(inplace=True), nn.Conv2d(d, config.classes, 1)
+        )
 
-    # How far one output pixel looks: cues, three full and four half-resolution 3 x 3 layers, one upsampling.
-    reach_px = ClassicalCues.reach_px + 4 + 2 * (1 + 2 + 1 + 1) + 4
+    # How far one output pixel looks: the cues; 3 x 3 layers, of which four at full resolution, the one
+    # between the resolutions, and three at half (the first dilated by 2); one bilinear enlargement by 2.
+    reach_px = ClassicalCues.reach_px + 4 + 1 + 2 * (2 + 1 + 1) + 2
 
     def forward(self, image: Tensor, context_at_half: Tensor) -> Tensor:
         full = self.at_full(torch.cat([image, self.cues(image[:, :3])], 1))
         half = self.at_half(full)
-        half = self.join(torch.cat([half, context_at_half], 1))
-        return self.last(full + _resize(self.back(half), full.shape[-2:]))
+        half = self.back(self.join(torch.cat([half, context_at_half], 1)))
+        # Exactly twice the size, then cut: resizing to an odd size would move the grid, and a band of rows
+        # of a frame would no longer give what the whole frame gives.
+        h, w = full.shape[-2:]
+        double = F.interpolate(half, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.last(full + double[..., :h, :w])
 
 
 class Gcn(nn.Module):
@@ -141,7 +156,9 @@ class Gcn(nn.Module):
     def __init__(self, config: GcnConfig) -> None:
         super().__init__()
         if config.kernel_size % 2 == 0:
-            raise ValueError(f"kernel_size must be odd so that sizes are kept, got {config.kernel_size}; use 25 or 49")
+            raise ValueError(
+                f"kernel_size must be odd so that sizes are kept, got {config.kernel_size}; use 25 or 49"
+            )
         self.config = config
         self.context = ContextRoad(config)
         self.coarse = nn.Conv2d(config.width, config.classes, 1)  # the context's own answer, trained beside
@@ -160,15 +177,20 @@ class Gcn(nn.Module):
         context = self.context(self.shrink(image))
         if self.detail is None:
             return _resize(self.coarse(context), image.shape[-2:])
+        return self.detail(image, self.context_at_half(context, image))
+
+    @staticmethod
+    def context_at_half(context: Tensor, image: Tensor) -> Tensor:
+        """The context as the detail road takes it. (B, width, h, w) -> (B, width, ceil(H/2), ceil(W/2))"""
         h, w = image.shape[-2:]
-        return self.detail(image, _resize(context, ((h + 1) // 2, (w + 1) // 2)))
+        return _resize(context, ((h + 1) // 2, (w + 1) // 2))
 
     def forward_windows(self, small: Tensor, windows: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Training: whole frames small, full resolution only in windows of them.
 
-        small: (B, C, h, w) frames as `shrink` gives them. windows: (B, K, C, S, S) cut from the full frames, S even.
-        boxes: (B, K, 4) their x0, y0, x1, y1 as shares of the frame, 0 to 1. Returns the coarse logits
-        (B, classes, h/2, w/2) and the window logits (B * K, classes, S, S).
+        small: (B, C, h, w) frames as `shrink` gives them. windows: (B, K, C, S, S) cut from the full
+        frames, S even. boxes: (B, K, 4) their x0, y0, x1, y1 as shares of the frame, 0 to 1. Returns the
+        coarse logits (B, classes, ceil(h/2), ceil(w/2)) and the window logits (B * K, classes, S, S).
         """
         context = self.context(small)
         coarse = self.coarse(context)
@@ -188,7 +210,9 @@ def _window(features: Tensor, boxes: Tensor, side: int) -> Tensor:
         [x[:, :, None, :].expand(b, k, side, side), y[:, :, :, None].expand(b, k, side, side)], -1
     )  # (B, K, side, side, 2)
     grid = grid.reshape(b, k * side, side, 2) * 2 - 1
-    sampled = F.grid_sample(features.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    sampled = F.grid_sample(
+        features.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
     channels = features.shape[1]  # (B, C, K * side, side) -> (B * K, C, side, side)
     sampled = sampled.reshape(b, channels, k, side, side).transpose(1, 2)
     return sampled.reshape(b * k, channels, side, side).to(features.dtype)

@@ -11,8 +11,8 @@ from douga.classes import LINE_CLASSES
 from douga.postprocess.skeleton import JUNCTION, Index, kinds, line_pixels, links, offsets, parts, widen
 from douga.types import F32, U8
 
-# A stretch of another class splits a branch if it has a sixth of its pixels, within these bounds: a long outline
-# does not change its class for ten pixels, a line in a small eye does.
+# A stretch of another class splits a branch if it has a sixth of its pixels, within these bounds: a long
+# outline does not change its class for ten pixels, a line in a small eye does.
 _FIRM_SHARE, _FIRM_PX = 1 / 6, (4, 12)
 _SMOOTHINGS = 3  # each looks one pixel further along the branch
 _ROUNDS = 6

@@ -1,6 +1,9 @@
-"""Changes to a sample before it is learned from (Kugler 4.4 and 5.3): colours, geometry, erasure, backgrounds, textures.
+"""Changes to a sample before it is learned from: colours, geometry, erasure, backgrounds, textures.
 
-Everything is drawn from the generator that comes in, so a sample is the same whenever and wherever it is made.
+Kugler 4.2 and 5.3.
+
+Everything is drawn from the generator that comes in, so a sample is the same whenever and wherever it is
+made.
 """
 
 from __future__ import annotations
@@ -27,14 +30,15 @@ class Colours:
     """
 
     def __init__(self, recipe: Recipe) -> None:
+        wear = recipe.wear
         self._change = A.Compose(
             [
                 A.RandomBrightnessContrast(recipe.brightness, recipe.contrast, p=0.8),
-                A.HueSaturationValue(recipe.hue_deg, 25, 10, p=0.6),
-                A.RandomGamma((70, 140), p=0.3),
-                A.ChannelShuffle(p=0.05),
-                A.GaussNoise(std_range=(0.005, 0.03), p=0.15),
-                A.ImageCompression(quality_range=(60, 95), p=0.15),
+                A.HueSaturationValue(recipe.hue_deg, round(25 * wear), round(10 * wear), p=0.6),
+                A.RandomGamma((70, 140), p=0.3 * wear),
+                A.ChannelShuffle(p=0.05 * wear),
+                A.GaussNoise(std_range=(0.005, 0.03), p=0.15 * wear),
+                A.ImageCompression(quality_range=(60, 95), p=0.15 * wear),
             ]
         )
         self._chance = recipe.colour
@@ -50,7 +54,7 @@ class Colours:
 
 
 class Geometry:
-    """Scale and rotation by albumentations, applied alike to the picture and its truth. Uncovered corners mirror."""
+    """Flip, scale and rotation, applied alike to the picture and its truth. Uncovered corners mirror."""
 
     def __init__(self, recipe: Recipe) -> None:
         self._turn = A.Compose(
@@ -72,7 +76,8 @@ class Geometry:
             rgb, truths = rgb[:, ::-1], [t[:, ::-1] for t in truths]
         if rng.random() < self._chance:
             self._turn.set_random_seed(int(rng.integers(1 << 31)))
-            done = self._turn(image=np.ascontiguousarray(rgb), masks=[np.ascontiguousarray(t) for t in truths])
+            flat = [np.ascontiguousarray(truth) for truth in truths]
+            done = self._turn(image=np.ascontiguousarray(rgb), masks=flat)
             rgb, truths = done["image"], list(done["masks"])
         return rgb, truths
 
@@ -80,7 +85,8 @@ class Geometry:
 def over_background(cel: U8, alpha: U8, background: U8) -> U8:
     """Put the visible part of a cel over another plate.
 
-    cel: (H, W, 4) straight RGBA, whose own alpha is ignored; alpha: (H, W) of what shows; background: (H, W, 3).
+    cel: (H, W, 4) straight RGBA, whose own alpha is ignored; alpha: (H, W) of what shows; background: (H,
+    W, 3).
     """
     share = alpha[..., None].astype(np.float32) / 255
     return np.round(cel[..., :3] * share + background * (1 - share)).astype(np.uint8)
@@ -103,7 +109,7 @@ def textured(rgb: U8, where: NDArray[np.bool_], rng: np.random.Generator) -> U8:
 
 
 def erase_rectangles(rgb: U8, truths: list[U8], rng: np.random.Generator) -> tuple[U8, list[U8]]:
-    """Cover one to four rectangles with one colour or noise; the truth there is background (Kugler 4.4)."""
+    """Cover one to four rectangles with one colour or noise; the truth there is background (Kugler 4.2)."""
     rgb, truths = rgb.copy(), [t.copy() for t in truths]
     h, w = rgb.shape[:2]
     for _ in range(int(rng.integers(1, 5))):
@@ -119,7 +125,7 @@ def erase_rectangles(rgb: U8, truths: list[U8], rng: np.random.Generator) -> tup
 
 
 def mistaken_mask(mask: U8, rng: np.random.Generator) -> U8:
-    """A cel mask (H, W) 0 or 255 with errors such as stage one makes: soft corners, false holes, missing parts."""
+    """A cel mask (H, W), 0 or 255, with errors such as stage one makes: soft corners, false holes, gaps."""
     mask = mask.copy()
     h, w = mask.shape
     reach = int(rng.integers(1, 5)) * 2 + 1

@@ -1,8 +1,12 @@
-"""Training samples. Sample number i of a run is the same whenever it is made: resuming repeats nothing and skips nothing."""
+"""Training samples. Sample number i of a run is the same whenever it is made.
+
+So a run that is resumed repeats nothing and skips nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -28,14 +32,25 @@ from douga_training.recipe import Recipe
 from douga_training.simulate.production import production_twins
 
 U8 = NDArray[np.uint8]
-_VALIDATION = 1 << 20  # keeps the samples of validation apart from those of training
+# First numbers of the samples that are not trained on, far from those that are.
+VALIDATION = 1 << 32
+COUNTING = 1 << 33
 
 
+@dataclass(frozen=True)
 class Picture:
     """One frame with its truth, as a sample starts out. rgb: (H, W, 3); ids and mask: (H, W), mask 0 or 255."""
 
-    def __init__(self, rgb: U8, ids: U8, mask: U8) -> None:
-        self.rgb, self.ids, self.mask = rgb, ids, mask
+    rgb: U8
+    ids: U8
+    mask: U8
+
+    def __post_init__(self) -> None:
+        if not self.rgb.shape[:2] == self.ids.shape == self.mask.shape:
+            raise InputError(
+                f"a frame of {self.rgb.shape[:2]} has a class map of {self.ids.shape} and a cel mask of "
+                f"{self.mask.shape} (height, width); give truth of the frame's size"
+            )
 
     def part(self, x: int, y: int, w: int, h: int) -> Picture:
         """A rectangle of it."""
@@ -44,40 +59,55 @@ class Picture:
 
 
 def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
-    """Folders to train from and to validate on. Frames that are held back for validation are never trained on."""
+    """Folders to train from and to validate on. Frames that are held back are never trained on.
+
+    Raises InputError where a folder has no frames, or where none are left to train on.
+    """
     folders = [SceneFolder(Path(name.strip())) for name in recipe.data.split(",") if name.strip()]
     if recipe.validation:
         held = SceneFolder(Path(recipe.validation))
-        return folders, [SceneFolder(held.folder, held.names[: recipe.validation_frames])]
-    if not folders:
+        held = SceneFolder(held.folder, held.names[: recipe.validation_frames])
+    elif folders:
+        last = folders[-1]
+        keep = len(last) - min(recipe.validation_frames, max(1, len(last) // 5))
+        held = SceneFolder(last.folder, last.names[keep:])
+    else:
         return [], []
-    last = folders[-1]
-    keep = len(last) - min(recipe.validation_frames, max(1, len(last) // 5))
-    held = SceneFolder(last.folder, last.names[keep:])
-    return [*folders[:-1], SceneFolder(last.folder, last.names[:keep])], [held]
+    trained = [_without(folder, held) for folder in folders]
+    if recipe.simulated < 1 and not any(len(folder) for folder in trained):
+        raise InputError(
+            f"{recipe.data}: no frame is left to train on; give more, or another validation folder"
+        )
+    return trained, [held]
+
+
+def _without(folder: SceneFolder, held: SceneFolder) -> SceneFolder:
+    if folder.folder.resolve() != held.folder.resolve():
+        return folder
+    return SceneFolder(folder.folder, [name for name in folder.names if name not in set(held.names)])
 
 
 class Samples(Dataset[dict[str, Tensor]]):
     """Samples of a recipe, endless: any number is a valid index.
 
-    Stage cel: {"small" (C, h, w), "small_ids" (h, w), "windows" (K, C, S, S), "boxes" (K, 4), "ids" (K, S, S)}.
-    Stage lines: {"image" (C, S, S), "ids" (S, S)}. Images float32 as `to_tensor` makes them, ids int64.
+    Stage cel: {"small" (C, h, w), "small_ids" (h, w), "windows" (K, C, S, S), "boxes" (K, 4), "ids" (K, S,
+    S)}. Stage lines: {"image" (C, S, S), "ids" (S, S)}. Images float32 as `to_tensor` makes them, ids
+    int64.
     """
 
     def __init__(self, recipe: Recipe, folders: list[SceneFolder], *, validation: bool = False) -> None:
         self.recipe, self.folders, self.validation = recipe, folders, validation
         self.total = sum(len(f) for f in folders)
         self.colours, self.geometry = Colours(recipe), Geometry(recipe)
-        if validation and not self.total:
-            raise InputError("validation: no frames; give validation = \"DIR\" in the recipe or more training frames")
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.recipe.seed, number + (_VALIDATION << 12) * self.validation])
+        rng = np.random.default_rng([self.recipe.seed, number + VALIDATION * self.validation])
         if self.recipe.stage == "cel":
             return self._cel_sample(number, rng)
         return self._lines_sample(number, rng)
 
-    # -- where the pictures come from --------------------------------------------------------------------------
+    # -- where the pictures come from
+    # --------------------------------------------------------------------------
 
     def _locate(self, index: int) -> tuple[SceneFolder, int]:
         for folder in self.folders:
@@ -93,15 +123,21 @@ class Samples(Dataset[dict[str, Tensor]]):
             lossless, twin = production_twins(int(rng.integers(1 << 40)), crop_px=crop)
             made = twin if rng.random() < recipe.broadcast else lossless
             return Picture(made.frame, made.classes, made.cel_mask)
-        folder, index = self._locate(number % self.total if self.validation else int(rng.integers(self.total)))
+        folder, index = self._locate(
+            number % self.total if self.validation else int(rng.integers(self.total))
+        )
         broadcast = (number // self.total % 2 == 1) if self.validation else rng.random() < recipe.broadcast
         kind = "broadcast" if broadcast and folder.has_broadcast(index) else "frame"
         mask = folder.image(index, "cel_mask")
-        ids = folder.image(index, "classes") if folder.has(index, "classes") else np.zeros_like(mask)
-        rgb = folder.image(index, kind)
-        return Picture(rgb, ids, mask) if self.validation else self._replaced(Picture(rgb, ids, mask), folder, index, rng)
+        # Stage one learns from frames and masks alone, which is all that a studio may have.
+        known = recipe.stage == "lines" or folder.has(index, "classes")
+        ids = folder.image(index, "classes") if known else np.zeros_like(mask)
+        picture = Picture(folder.image(index, kind), ids, mask)
+        return picture if self.validation else self._replaced(picture, folder, index, rng)
 
-    def _replaced(self, picture: Picture, folder: SceneFolder, index: int, rng: np.random.Generator) -> Picture:
+    def _replaced(
+        self, picture: Picture, folder: SceneFolder, index: int, rng: np.random.Generator
+    ) -> Picture:
         """Now and then, the same cel over another frame's background."""
         needed = all(folder.has(index, kind) for kind in ("cel", "alpha"))
         if rng.random() >= self.recipe.replace_background or not needed:
@@ -115,7 +151,8 @@ class Samples(Dataset[dict[str, Tensor]]):
             plate = cv2.resize(plate, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
         return Picture(over_background(cel, alpha, plate), without_book(picture.ids), picture.mask)
 
-    # -- the two kinds of samples ------------------------------------------------------------------------------
+    # -- the two kinds of samples
+    # ------------------------------------------------------------------------------
 
     def _lines_sample(self, number: int, rng: np.random.Generator) -> dict[str, Tensor]:
         side = self.recipe.crop_px
@@ -123,7 +160,10 @@ class Samples(Dataset[dict[str, Tensor]]):
         x, y = _spot(picture.mask, side, side, rng)
         picture = self._changed(picture.part(x, y, side, side), rng)
         mask = picture.mask
-        if self.recipe.input_mode in ("concatenated", "synthetic_cel") and rng.random() < self.recipe.mask_noise:
+        if (
+            self.recipe.input_mode in ("concatenated", "synthetic_cel")
+            and rng.random() < self.recipe.mask_noise
+        ):
             mask = mistaken_mask(mask, rng)
         (rgb,) = self._coloured([picture.rgb], rng)
         return {"image": to_tensor(rgb, mask, mode=self.recipe.input_mode), "ids": _ids(picture.ids)}
@@ -134,7 +174,10 @@ class Samples(Dataset[dict[str, Tensor]]):
         picture = self._region(_at_least(self._picture(number, rng), side), small_wh, rng)
         picture = self._changed(picture, rng)
         h, w = picture.mask.shape
-        small = cv2.resize(picture.rgb, small_wh, interpolation=cv2.INTER_AREA if w > small_wh[0] else cv2.INTER_LINEAR)
+        shrinks = w > small_wh[0]
+        small = cv2.resize(
+            picture.rgb, small_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
         answer_wh = ((small_wh[0] + 1) // 2, (small_wh[1] + 1) // 2)
         small_ids = cv2.resize(picture.mask, answer_wh, interpolation=cv2.INTER_AREA) > 127
         parts, boxes = [], []
@@ -155,11 +198,13 @@ class Samples(Dataset[dict[str, Tensor]]):
     def _region(self, picture: Picture, small_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
         """The frame, or a part of it in the context's proportions: the drawing then looks larger."""
         h, w = picture.mask.shape
-        share = 1.0 if self.validation or rng.random() < 0.5 else float(rng.uniform(1 / self.recipe.scale_max, 1.0))
-        part_w = max(min(w, h * small_wh[0] / small_wh[1]) * share, self.recipe.crop_px * small_wh[0] / small_wh[1])
-        part_w = min(part_w, w, h * small_wh[0] / small_wh[1])
-        part_h = max(self.recipe.crop_px, min(h, round(part_w * small_wh[1] / small_wh[0])))
-        part_w = max(self.recipe.crop_px, round(part_w))
+        side, wide = self.recipe.crop_px, small_wh[0] / small_wh[1]
+        widest = min(w, h * wide)
+        whole = self.validation or rng.random() < 0.5
+        share = 1.0 if whole else float(rng.uniform(min(1.0, 1 / self.recipe.scale_max), 1.0))
+        part_w = min(max(widest * share, side * wide), widest)
+        part_h = max(side, min(h, round(part_w / wide)))
+        part_w = max(side, round(part_w))
         x, y = int(rng.integers(0, w - part_w + 1)), int(rng.integers(0, h - part_h + 1))
         return picture.part(x, y, part_w, part_h)
 
@@ -198,7 +243,8 @@ def _spot(mask: U8, w: int, h: int, rng: np.random.Generator, *, anywhere: float
     if len(on) == 0 or rng.random() < anywhere:
         return int(rng.integers(0, full_w - w + 1)), int(rng.integers(0, full_h - h + 1))
     y, x = divmod(int(on[rng.integers(len(on))]), sparse.shape[1])
-    x, y = x * 8 - w // 2 + int(rng.integers(-w // 4, w // 4 + 1)), y * 8 - h // 2 + int(rng.integers(-h // 4, h // 4 + 1))
+    x = x * 8 - w // 2 + int(rng.integers(-w // 4, w // 4 + 1))
+    y = y * 8 - h // 2 + int(rng.integers(-h // 4, h // 4 + 1))
     return int(np.clip(x, 0, full_w - w)), int(np.clip(y, 0, full_h - h))
 
 
@@ -219,7 +265,8 @@ class Numbers(Sampler[int]):
     """Sample numbers of one process, from a step on: step * batch + rank * share ..."""
 
     def __init__(self, first_step: int, steps: int, batch: int, rank: int, world: int) -> None:
-        self.first_step, self.steps, self.batch, self.rank, self.share = first_step, steps, batch, rank, batch // world
+        self.first_step, self.steps = first_step, steps
+        self.batch, self.rank, self.share = batch, rank, batch // world
 
     def __iter__(self) -> Iterator[int]:
         for step in range(self.first_step, self.steps):
@@ -227,7 +274,7 @@ class Numbers(Sampler[int]):
             yield from range(start, start + self.share)
 
     def __len__(self) -> int:
-        return (self.steps - self.first_step) * self.share
+        return max(0, self.steps - self.first_step) * self.share
 
 
 def _one_thread(_: int) -> None:

@@ -10,8 +10,9 @@ import sys
 import time
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -21,16 +22,19 @@ from tqdm import tqdm
 
 from douga import __version__
 from douga.checkpoint import WeightsInfo, choose_device, load_network, save_network
-from douga.errors import CheckpointError, DougaError
+from douga.errors import CheckpointError, DougaError, OutputError, RecipeError
 from douga.frame_io import atomic_path
 from douga.networks.gcn import Gcn
 from douga_training import losses
-from douga_training.data import Numbers, Samples, batches, open_folders
+from douga_training.data import COUNTING, Numbers, Samples, batches, open_folders
+from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe, parse_arguments
 from douga_training.validate import sample_picture, score_cel, score_lines
 
 RESUME = "last.pt"  # everything that a killed run needs to go on exactly
 BEST, LAST = "best.safetensors", "last.safetensors"
+SCORES = "scores.jsonl"
+_COUNTED = 48  # samples that class frequencies are taken from
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,90 +51,137 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+@dataclass
+class _Run:
+    """Everything that changes while a run goes on. average: the running average of the weights, which is kept.
+
+    best: the best score so far. stale: validations since then.
+    """
+
+    network: Gcn
+    average: Gcn
+    optimizer: torch.optim.Optimizer
+    step: int = 0
+    best: float = -1.0
+    stale: int = 0
+
+
 def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, float]:
-    """Run a recipe to its end, resuming where a checkpoint is. Returns the last validation's scores."""
-    rank, world = _join_group()
-    device = choose_device(recipe.device if world == 1 or recipe.device == "cpu" else f"cuda:{rank}")
+    """Run a recipe to its end, resuming where a checkpoint is unless `fresh`.
+
+    Returns the scores of the last validation, empty where there was none. Raises RecipeError, InputError,
+    CheckpointError, DeviceError and OutputError.
+    """
+    rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    if recipe.batch % world:
+        raise RecipeError(f"batch = {recipe.batch}: does not divide among {world} processes; give a multiple")
+    device = _device(recipe, world)
+    folders, held = open_folders(recipe)
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
-    if recipe.batch % world:
-        raise CheckpointError(f"batch = {recipe.batch} does not divide among {world} processes")
-    torch.manual_seed(recipe.seed)
-    out = Path(recipe.out)
-    folders, held = open_folders(recipe)
+    _join_group(device, world)
+    try:
+        return _train(recipe, folders, held, device, rank, world, fresh=fresh)
+    finally:
+        if world > 1:
+            dist.destroy_process_group()
+
+
+def _train(
+    recipe: Recipe,
+    folders: list[SceneFolder],
+    held: list[SceneFolder],
+    device: torch.device,
+    rank: int,
+    world: int,
+    *,
+    fresh: bool,
+) -> dict[str, float]:
+    """The loop itself, from top to bottom. It is longer than most functions so that it can be read as one."""
     samples = Samples(recipe, folders)
     judged = Samples(recipe, held, validation=True) if held else None
-
-    network = _new_network(recipe).to(device, memory_format=torch.channels_last)
-    average = deepcopy(network).requires_grad_(False)
-    adam = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    optimizer = adam(
-        network.parameters(),
-        recipe.learning_rate,
-        weight_decay=recipe.weight_decay if recipe.optimizer == "adamw" else 0.0,
-    )
+    out = Path(recipe.out)
+    run = _start(recipe, device, None if fresh else out / RESUME)
     weights = _class_weights(recipe, samples).to(device)
-    step, best, stale, scores = 0, -1.0, 0, {}
-    if not fresh and (out / RESUME).is_file():
-        step, best, stale = _resume(out / RESUME, network, average, optimizer, device)
-
-    loader = iter(batches(samples, Numbers(step, recipe.steps, recipe.batch, rank, world), recipe.workers))
-    writer = _writer(out) if rank == 0 else None
+    loader = iter(
+        batches(samples, Numbers(run.step, recipe.steps, recipe.batch, rank, world), recipe.workers)
+    )
+    writer = _open_logs(out, run.step) if rank == 0 else None
     if rank == 0:
-        frames = sum(len(f) for f in folders)
-        print(f"douga: training {recipe.stage} on {device}, {frames} frames, step {step} of {recipe.steps} -> {out}")
-    progress = tqdm(total=recipe.steps, initial=step, unit="step", disable=rank != 0, mininterval=5.0)
-    while step < recipe.steps:
-        network.train()
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, step)
-        # Dropout's random numbers depend on the step alone, so a resumed run goes on exactly as the first would have.
-        torch.manual_seed(recipe.seed * 1_000_003 + step * world + rank)
+        frames = f"{samples.total} frames" if recipe.simulated < 1 else "frames drawn on the fly"
+        print(f"douga: {recipe.stage} on {device}, {frames}, step {run.step} of {recipe.steps} -> {out}")
+    progress = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=rank != 0, mininterval=5.0)
+    scores: dict[str, float] = {}
+    stop = _is_stale(recipe, run)
+    while run.step < recipe.steps and not stop:
+        run.network.train()
+        rate = learning_rate(recipe, run.step)
+        for group in run.optimizer.param_groups:
+            group["lr"] = rate
+        # Dropout's random numbers depend on the step alone, so a resumed run goes on exactly as it would
+        # have.
+        torch.manual_seed(recipe.seed * 1_000_003 + run.step * world + rank)
         batch = {key: value.to(device, non_blocking=True) for key, value in next(loader).items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
-            loss = _loss(recipe, network, batch, weights)
-        optimizer.zero_grad(set_to_none=True)
+            loss = _loss(recipe, run.network, batch, weights)
+        run.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        _share_gradients(network, world)
-        norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.clip_norm)
+        _share_gradients(run.network, world)
+        norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip_norm)
         if torch.isfinite(norm):  # one bad batch must not end a night's training
-            optimizer.step()
-        step += 1
-        _follow(average, network, min(recipe.average, step / (step + 10)))
+            run.optimizer.step()
+        run.step += 1
+        _follow(run.average, run.network, min(recipe.average, run.step / (run.step + 10)))
         progress.update()
-        progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-        if writer and step % 10 == 0:
-            writer.add_scalar("train/loss", loss.item(), step)
-            writer.add_scalar("train/learning_rate", learning_rate(recipe, step), step)
-            writer.add_scalar("train/gradient_norm", norm.item(), step)
+        if run.step % 10 == 0:
+            progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+            _log(writer, run.step, loss=loss.item(), learning_rate=rate, gradient_norm=norm.item())
 
-        done = step == recipe.steps
-        if judged and rank == 0 and (done or step % recipe.validate_every == 0):
-            scores = _validate(recipe, average, judged, device, writer, step)
-            stale = 0 if scores["score"] > best else stale + 1
-            if scores["score"] > best:
-                best = scores["score"]
-                _save(out / BEST, average, recipe, step)
-        stop = _agree(bool(recipe.patience and stale >= recipe.patience), device, world)
-        if rank == 0 and (done or stop or step % recipe.checkpoint_every == 0):
-            _checkpoint(out, network, average, optimizer, recipe, step, best, stale)
-        if stop:
-            print(f"douga: no better score in {recipe.patience} validations; stopped at step {step}")
-            break
+        done = run.step == recipe.steps
+        if judged and (done or run.step % recipe.validate_every == 0):
+            if rank == 0:
+                scores = _validate(recipe, run, judged, device, writer)
+            stop = _agree(_is_stale(recipe, run), device, world)
+        if rank == 0 and (done or stop or run.step % recipe.checkpoint_every == 0):
+            _checkpoint(out, run, recipe)
+    if stop and rank == 0:
+        tqdm.write(f"douga: no better score in {recipe.patience} validations; stopped at step {run.step}")
     progress.close()
     if writer:
         writer.close()
-    if world > 1:
-        dist.destroy_process_group()
     return scores
 
 
+def _device(recipe: Recipe, world: int) -> torch.device:
+    """One device a process: where torchrun started several, each takes the GPU of its own number."""
+    if world > 1 and recipe.device in ("auto", "cuda") and torch.cuda.is_available():
+        return choose_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
+    return choose_device(recipe.device)
+
+
+def _start(recipe: Recipe, device: torch.device, checkpoint: Path | None) -> _Run:
+    """Network, average and optimizer, new or as the checkpoint holds them."""
+    torch.manual_seed(recipe.seed)
+    network = _new_network(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    adam = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    decay = recipe.weight_decay if recipe.optimizer == "adamw" else 0.0
+    optimizer = adam(network.parameters(), recipe.learning_rate, weight_decay=decay)
+    run = _Run(network, deepcopy(network).requires_grad_(False), optimizer)
+    if checkpoint is not None and checkpoint.is_file():
+        _resume(checkpoint, run, device)
+    return run
+
+
+def _is_stale(recipe: Recipe, run: _Run) -> bool:
+    return bool(recipe.patience and run.stale >= recipe.patience)
+
+
 def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then half a cosine down to `final_rate` of the peak."""
+    """Linear warm-up, then down to `final_rate` of the peak, along half a cosine or a line."""
     if step < recipe.warmup_steps:
         return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    share = (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps)
-    down = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+    share = min(1.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
+    down = 1 - share if recipe.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * share))
     return recipe.learning_rate * (recipe.final_rate + (1 - recipe.final_rate) * down)
 
 
@@ -156,15 +207,15 @@ def _class_weights(recipe: Recipe, samples: Samples) -> Tensor:
     if recipe.class_weights or recipe.loss != "weighted":
         return torch.tensor(recipe.class_weights or (1.0,) * recipe.classes)
     counts = torch.zeros(recipe.classes)
-    for number in range(48):
-        counts += torch.bincount(samples[-1 - number]["ids"].flatten(), minlength=recipe.classes)
+    for number in range(COUNTING, COUNTING + _COUNTED):
+        counts += torch.bincount(samples[number]["ids"].flatten(), minlength=recipe.classes)
     return losses.frequency_weights(counts)
 
 
 def _new_network(recipe: Recipe) -> Gcn:
     network = Gcn(recipe.network)
     if recipe.init_from:
-        start = load_network(recipe.init_from, "cpu")
+        start = load_network(recipe.init_from, "cpu", fused=False)
         if start.info.config != recipe.network:
             raise CheckpointError(
                 f"init_from = {recipe.init_from}: its network {start.info.config} is not the recipe's "
@@ -176,7 +227,7 @@ def _new_network(recipe: Recipe) -> Gcn:
 
 @torch.no_grad()
 def _follow(average: Gcn, network: Gcn, decay: float) -> None:
-    """Move the running average of the weights a little towards them; statistics of normalisation are copied."""
+    """Move the average of the weights a little towards them; statistics of normalisation are copied."""
     here = network.state_dict()
     for key, value in average.state_dict().items():
         if value.is_floating_point() and "running" not in key:
@@ -185,93 +236,110 @@ def _follow(average: Gcn, network: Gcn, decay: float) -> None:
             value.copy_(here[key])
 
 
-# -- validation and files -------------------------------------------------------------------------------------
+# -- validation and files
+# -------------------------------------------------------------------------------------
 
 
 @torch.inference_mode()
 def _validate(
-    recipe: Recipe, network: Gcn, judged: Samples, device: torch.device, writer: Any, step: int
+    recipe: Recipe, run: _Run, judged: Samples, device: torch.device, writer: Any
 ) -> dict[str, float]:
-    network.eval()
+    """Score the averaged weights, log it, and keep them where they are the best so far."""
+    run.average.eval()
     # Each held-back frame twice: as it is, and as broadcast where it has a twin.
     numbers = Numbers(0, math.ceil(2 * judged.total / recipe.batch), recipe.batch, 0, 1)
     loader = batches(judged, numbers, 0)
     score = score_cel if recipe.stage == "cel" else score_lines
-    scores = score(network, loader, device)
-    tqdm.write(f"step {step}: " + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
-    with open(Path(recipe.out) / "scores.jsonl", "a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step, "time": round(time.time()), **scores}) + "\n")
+    scores = score(run.average, loader, device)
+    tqdm.write(f"step {run.step}: " + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
+    with open(Path(recipe.out) / SCORES, "a", encoding="utf-8") as file:
+        file.write(json.dumps({"step": run.step, "time": round(time.time()), **scores}) + "\n")
     if writer:
         for key, value in scores.items():
-            writer.add_scalar(f"validation/{key}", value, step)
-        picture = sample_picture(network, next(iter(loader)), device)
-        writer.add_image("validation/input, answer, truth", picture, step, dataformats="HWC")
+            writer.add_scalar(f"validation/{key}", value, run.step)
+        picture = sample_picture(run.average, next(iter(loader)), device)
+        writer.add_image("validation/input, answer, truth", picture, run.step, dataformats="HWC")
+    run.stale += 1
+    if scores["score"] > run.best:
+        run.best, run.stale = scores["score"], 0
+        _save(Path(recipe.out) / BEST, run.average, recipe, run.step)
     return scores
 
 
-def _writer(out: Path) -> Any:
+def _open_logs(out: Path, step: int) -> Any:
+    """TensorBoard's writer, and the list of scores without those of steps that are still to come (again)."""
     from torch.utils.tensorboard import SummaryWriter
 
-    out.mkdir(parents=True, exist_ok=True)
-    return SummaryWriter(str(out / "tensorboard"))
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if (out / SCORES).is_file():
+            lines = (out / SCORES).read_text("utf-8").splitlines(keepends=True)
+            kept = "".join(line for line in lines if json.loads(line)["step"] <= step)
+            with atomic_path(out / SCORES) as temporary:
+                temporary.write_text(kept, "utf-8")
+        return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
+    except OSError as exc:
+        raise OutputError(f"{out}: cannot be written ({exc.strerror}); choose another --out") from exc
+    except (ValueError, KeyError) as exc:
+        raise OutputError(f"{out / SCORES}: not a list of scores ({exc}); move it away") from exc
+
+
+def _log(writer: Any, step: int, **values: float) -> None:
+    if writer:
+        for key, value in values.items():
+            writer.add_scalar(f"train/{key}", value, step)
 
 
 def _save(path: Path, network: Gcn, recipe: Recipe, step: int) -> None:
-    settings = {key: value for key, value in asdict(recipe).items() if key not in ("out", "device", "threads")}
+    settings = {
+        key: value for key, value in asdict(recipe).items() if key not in ("out", "device", "threads")
+    }
     info = WeightsInfo(recipe.stage, recipe.network, recipe.input_mode, step, settings, __version__)
     save_network(path, network, info)
 
 
-def _checkpoint(
-    out: Path,
-    network: Gcn,
-    average: Gcn,
-    optimizer: torch.optim.Optimizer,
-    recipe: Recipe,
-    step: int,
-    best: float,
-    stale: int,
-) -> None:
+def _checkpoint(out: Path, run: _Run, recipe: Recipe) -> None:
     """Weights to use (averaged, half precision) and the whole state to resume from (exact)."""
-    _save(out / LAST, average, recipe, step)
+    _save(out / LAST, run.average, recipe, run.step)
     state = {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "best": best,
-        "stale": stale,
+        "network": run.network.state_dict(),
+        "average": run.average.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "step": run.step,
+        "best": run.best,
+        "stale": run.stale,
         "recipe": asdict(recipe),
     }
     with atomic_path(out / RESUME) as temporary:
         torch.save(state, temporary)
 
 
-def _resume(
-    path: Path, network: Gcn, average: Gcn, optimizer: torch.optim.Optimizer, device: torch.device
-) -> tuple[int, float, int]:
+def _resume(path: Path, run: _Run, device: torch.device) -> None:
     try:
         state = torch.load(path, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, KeyError, EOFError, OSError, ValueError) as exc:
-        raise CheckpointError(f"{path}: cannot go on from it ({exc}); start anew with --fresh or another --out") from exc
-    return state["step"], state["best"], state["stale"]
+        run.network.load_state_dict(state["network"])
+        run.average.load_state_dict(state["average"])
+        run.optimizer.load_state_dict(state["optimizer"])
+        run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
+    except (RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError, UnpicklingError) as exc:
+        raise CheckpointError(
+            f"{path}: cannot go on from it ({exc}); start anew with --fresh or another --out"
+        ) from exc
 
 
-# -- several processes ------------------------------------------------------------------------------------------
+# -- several processes
+# ------------------------------------------------------------------------------------------
 
 
-def _join_group() -> tuple[int, int]:
-    """Rank and number of processes; one process unless `torchrun` started this."""
-    world = int(os.environ.get("WORLD_SIZE", "1"))
+def _join_group(device: torch.device, world: int) -> None:
+    """Meet the other processes that `torchrun` started, if it did."""
     if world == 1:
-        return 0, 1
+        return
     # After a killed rank a shared store may never let the group form again.
     os.environ.setdefault("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "1")
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    return dist.get_rank(), world
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
 
 def _share_gradients(network: Gcn, world: int) -> None:

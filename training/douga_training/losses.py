@@ -13,13 +13,16 @@ def cross_entropy(logits: Tensor, ids: Tensor, weights: Tensor | None = None) ->
 
 
 def focal(logits: Tensor, ids: Tensor, *, gamma: float = 2.0) -> Tensor:
-    """Cross-entropy with each pixel weighted by (1 - p)^gamma, p its own class's probability (Lin et al. 2017)."""
+    """Cross-entropy, each pixel weighted by (1 - p)^gamma, p its class's probability (Lin et al. 2017)."""
     loss = F.cross_entropy(logits, ids, reduction="none")  # (B, H, W)
     return ((1 - torch.exp(-loss)) ** gamma * loss).mean()
 
 
 def dice(logits: Tensor, ids: Tensor) -> Tensor:
-    """One minus the soft Dice score, averaged over the classes that the batch holds; the first class is left out."""
+    """One minus the soft Dice score, averaged over the classes that the batch holds, the first left out.
+
+    One is added to either side of the fraction, so that classes of a few pixels do not jump about.
+    """
     shares = logits.softmax(1)
     truth = F.one_hot(ids, logits.shape[1]).movedim(-1, 1).to(shares)  # (B, C, H, W)
     both = (shares * truth).sum((0, 2, 3))[1:]
@@ -30,9 +33,10 @@ def dice(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 def frequency_weights(counts: Tensor) -> Tensor:
-    """Weights (C,) by the reciprocal of each class's pixel count, mean one over the classes seen (Kugler 5.5.1).
+    """Weights (C,) by the reciprocal of each class's count of pixels, mean one over the classes seen.
 
-    The rarest class weighs at most 100 times the commonest, so that a class of a few pixels does not rule the loss.
+    Kugler 5.5.1. The rarest class weighs at most 100 times the commonest, so that a class of a few pixels does not rule
+    the loss.
     """
     share = counts.double() / counts.sum().clamp(min=1)
     seen = share > 0

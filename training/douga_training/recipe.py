@@ -1,9 +1,10 @@
-"""A training run as data: one frozen dataclass, read from TOML, every entry overridable on the command line."""
+"""A training run as data: one frozen dataclass, read from TOML, each entry open to the command line."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +18,16 @@ from douga.preprocess import INPUT_MODES, input_channels
 
 LOSSES = ("cross_entropy", "weighted", "focal")
 OPTIMIZERS = ("adam", "adamw")
+SCHEDULES = ("cosine", "linear")
+ENCODERS = ("resnet18", "resnet34", "resnet50", "resnet101")
+_ABOVE_ZERO = (
+    *("kernel_size", "width", "context_stride", "batch", "windows", "simulated_px", "validation_frames"),
+    *("steps", "validate_every", "checkpoint_every", "scale_min", "learning_rate", "clip_norm"),
+)
+_SHARES = (
+    *("dropout", "simulated", "broadcast", "flip", "affine", "brightness", "contrast", "colour", "wear"),
+    *("erase", "replace_background", "texture", "mask_noise", "final_rate", "average"),
+)
 
 
 def knob(default: Any, text: str) -> Any:
@@ -30,10 +41,14 @@ class Recipe:
 
     stage: str = knob("cel", "what to train: cel (stage one) or lines (stage two)")
     out: str = knob("runs/cel", "folder of checkpoints, logs and samples")
-    init_from: str = knob("", "weights to start from (a .safetensors file or a shipped name); empty: from nothing")
+    init_from: str = knob(
+        "", "weights to start from (a .safetensors file or a shipped name); empty: from nothing"
+    )
 
     encoder: str = knob("resnet18", "resnet18, resnet34, resnet50 or resnet101")
-    input_mode: str = knob("color", "how stage two gets the cel: color, synthetic_cel, concatenated, manual_cel")
+    input_mode: str = knob(
+        "color", "how stage two gets the cel: color, synthetic_cel, concatenated, manual_cel"
+    )
     kernel_size: int = knob(25, "size of the large kernels; Kugler: 25 for cel, 49 for lines")
     width: int = knob(24, "channels of the large-kernel blocks")
     dropout: float = knob(0.1, "dropout in front of the large kernels")
@@ -48,7 +63,9 @@ class Recipe:
     validation_frames: int = knob(24, "how many frames to hold back, or to read of the validation folder")
     broadcast: float = knob(0.5, "share of samples that show the broadcast twin, where there is one")
     batch: int = knob(6, "samples in a step, over all processes")
-    crop_px: int = knob(320, "stage two: side of the crop; stage one: side of the full-resolution windows; even")
+    crop_px: int = knob(
+        320, "stage two: side of the crop; stage one: side of the full-resolution windows; even"
+    )
     windows: int = knob(2, "stage one: full-resolution windows of each frame")
     workers: int = knob(1, "processes that prepare samples")
 
@@ -61,23 +78,29 @@ class Recipe:
     contrast: float = knob(0.2, "largest change of contrast")
     hue_deg: int = knob(20, "largest turn of the hue, degrees of 180")
     colour: float = knob(0.5, "chance that brightness, contrast and hue change")
+    wear: float = knob(1.0, "share of what Kugler has not: saturation, gamma, channel swap, noise, JPEG")
     erase: float = knob(0.1, "chance that rectangles are erased from frame and truth")
     replace_background: float = knob(0.2, "chance that the cel is put over another frame's background")
     texture: float = knob(0.1, "chance that cel or background gets a texture of its own")
     mask_noise: float = knob(0.5, "stage two: chance that the mask given to the network has errors")
 
     loss: str = knob("cross_entropy", "cross_entropy, weighted (by class frequency) or focal")
-    class_weights: tuple[float, ...] = knob((), "one weight a class instead of frequencies, with loss = weighted")
+    class_weights: tuple[float, ...] = knob(
+        (), "one weight a class instead of frequencies, with loss = weighted"
+    )
     focal_gamma: float = knob(2.0, "exponent of the focal loss")
     dice: float = knob(0.0, "weight of a soft Dice term beside the loss above")
     coarse: float = knob(0.4, "stage one: weight of the context road's own answer")
     optimizer: str = knob("adamw", "adam or adamw")
-    learning_rate: float = knob(1e-3, "peak; a linear warm-up leads to it and half a cosine away from it")
+    learning_rate: float = knob(1e-3, "peak; a linear warm-up leads to it, the schedule away from it")
     weight_decay: float = knob(1e-4, "adamw only")
     warmup_steps: int = knob(50, "length of the warm-up")
+    schedule: str = knob("cosine", "cosine (half a wave) or linear: how the learning rate falls")
     final_rate: float = knob(0.02, "share of the learning rate that is left at the end; 1 keeps it constant")
     clip_norm: float = knob(5.0, "largest norm of the gradient")
-    average: float = knob(0.995, "decay of the running average of the weights that is kept and validated; 0: none")
+    average: float = knob(
+        0.995, "decay of the running average of the weights that is kept and validated; 0: none"
+    )
     steps: int = knob(1000, "length of the run")
     validate_every: int = knob(200, "steps between validations")
     checkpoint_every: int = knob(100, "steps between checkpoints that a killed run resumes from")
@@ -88,25 +111,52 @@ class Recipe:
     seed: int = knob(1, "of weights, samples and augmentations")
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("stage", STAGES),
-            ("input_mode", INPUT_MODES),
-            ("loss", LOSSES),
-            ("optimizer", OPTIMIZERS),
-        ):
-            if getattr(self, name) not in choices:
-                raise RecipeError(f"{name} = {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        self._check_choices()
+        self._check_ranges()
         if self.stage == "cel" and self.input_mode != "color":
             raise RecipeError(f"input_mode = {self.input_mode!r}: stage cel has no mask yet; use 'color'")
         if self.crop_px % 2 or self.crop_px < 32:
             raise RecipeError(f"crop_px = {self.crop_px}: give an even size of at least 32")
-        if not 0 <= self.simulated <= 1 or (not self.data and self.simulated < 1):
-            raise RecipeError("no training data: set data = \"DIR\" (douga simulate --out DIR) or simulated = 1")
+        if self.kernel_size % 2 == 0:
+            raise RecipeError(f"kernel_size = {self.kernel_size}: give an odd one, such as 25 or 49")
+        if self.scale_min > self.scale_max:
+            raise RecipeError(
+                f"scale_min = {self.scale_min} is above scale_max = {self.scale_max}; swap them"
+            )
+        if not self.data and self.simulated < 1:
+            raise RecipeError(
+                'no training data: set data = "DIR" (douga simulate --out DIR) or simulated = 1'
+            )
         if self.class_weights and len(self.class_weights) != self.classes:
-            raise RecipeError(f"class_weights: expected {self.classes} numbers, got {len(self.class_weights)}")
-        for name in ("batch", "steps", "windows", "validate_every", "checkpoint_every", "scale_min"):
-            if getattr(self, name) <= 0:
-                raise RecipeError(f"{name} = {getattr(self, name)}: must be above zero")
+            raise RecipeError(
+                f"class_weights: expected {self.classes} numbers, got {len(self.class_weights)}"
+            )
+
+    def _check_choices(self) -> None:
+        for name, choices in (
+            ("stage", STAGES),
+            ("encoder", ENCODERS),
+            ("input_mode", INPUT_MODES),
+            ("loss", LOSSES),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+        ):
+            if getattr(self, name) not in choices:
+                raise RecipeError(f"{name} = {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+
+    def _check_ranges(self) -> None:
+        for entry in dataclasses.fields(self):
+            name, value = entry.name, getattr(self, entry.name)
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                continue
+            if not math.isfinite(value) or value < 0:
+                raise RecipeError(f"{name} = {value}: must be a number of at least zero")
+            if name in _ABOVE_ZERO and value <= 0:
+                raise RecipeError(f"{name} = {value}: must be above zero")
+            if name in _SHARES and value > 1:
+                raise RecipeError(f"{name} = {value}: must lie between 0 and 1")
+        if self.dropout == 1 or self.average == 1:
+            raise RecipeError("dropout and average: must be below 1, or nothing would be learned")
 
     @property
     def classes(self) -> int:
@@ -142,23 +192,33 @@ def _convert(name: str, value: Any) -> Any:
             if isinstance(value, bool):
                 return value
             return {"true": True, "false": False}[str(value).lower()]
-        if kind in (int, float, str):
-            if isinstance(value, bool) or (kind is int and float(value) != int(float(value))):
+        if kind is str:
+            if not isinstance(value, str):
+                raise TypeError
+            return value
+        if kind in (int, float):
+            number = float(value)
+            if isinstance(value, bool) or (kind is int and number != int(number)):
                 raise ValueError
-            return kind(float(value)) if kind is int else kind(value)
-        return tuple(float(v) for v in (value.split(",") if isinstance(value, str) else value))
-    except (ValueError, KeyError, TypeError) as exc:
-        raise RecipeError(f"{name} = {value!r}: expected {getattr(kind, '__name__', kind)}") from exc
+            return kind(number)
+        items = [item for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+        return tuple(float(item) for item in items)
+    except (ValueError, KeyError, TypeError, OverflowError) as exc:
+        wanted = {bool: "true or false", int: "a whole number", float: "a number", str: "text in quotes"}
+        raise RecipeError(f"{name} = {value!r}: expected {wanted.get(kind, 'a list of numbers')}") from exc
 
 
 def read_recipe(path: Path | None, overrides: dict[str, Any] | None = None) -> Recipe:
-    """Read a TOML recipe (flat entries; tables are only headings) and lay overrides over it. Raises RecipeError."""
+    """Read a TOML recipe and lay overrides over it. Raises RecipeError.
+
+    Entries are flat: tables are only headings, for people.
+    """
     entries: dict[str, Any] = {}
     if path is not None:
         try:
             document = tomllib.loads(path.read_text("utf-8"))
-        except (OSError, tomllib.TOMLDecodeError) as exc:
-            raise RecipeError(f"{path}: not a readable TOML recipe ({exc})") from exc
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+            raise RecipeError(f"{path}: not a readable TOML recipe ({exc}); see training/recipes/") from exc
         for key, value in document.items():
             entries.update(value if isinstance(value, dict) else {key: value})
     entries.update(overrides or {})
@@ -166,14 +226,14 @@ def read_recipe(path: Path | None, overrides: dict[str, Any] | None = None) -> R
 
 
 def parse_arguments(argv: Sequence[str]) -> tuple[Recipe, bool]:
-    """`RECIPE.toml --key value ... [--fresh]` -> the recipe, and whether to start anew instead of resuming."""
+    """`RECIPE.toml --key value ... [--fresh]` -> the recipe, and whether to start anew, not to resume."""
     parser = argparse.ArgumentParser(
         prog="python -m douga.train",
-        description="Train stage one (cel) or stage two (lines). A run that was stopped goes on where it was.",
-        epilog="Example: python -m douga.train training/recipes/cel-small.toml --data data/train --steps 2000",
+        description="Train stage one (cel) or two (lines). A run that was stopped goes on where it was.",
+        epilog="Example: python -m douga.train training/recipes/cel-small.toml --data data/train --steps 99",
     )
     parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="the run, see training/recipes/")
-    parser.add_argument("--fresh", action="store_true", help="start anew, even if the run folder has a checkpoint")
+    parser.add_argument("--fresh", action="store_true", help="start anew, even where a checkpoint is")
     for entry in dataclasses.fields(Recipe):
         flags = {f"--{entry.name}", f"--{entry.name.replace('_', '-')}"}
         parser.add_argument(

@@ -1,0 +1,1 @@
+"""`python -m douga_training.bench`: how good and how fast the weights are, as tables, against the goals."""

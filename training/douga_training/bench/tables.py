@@ -1,0 +1,107 @@
+"""Tables of measurements: for the terminal, and between markers in a Markdown file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from douga.errors import InputError
+from douga.frame_io import atomic_path
+
+INTRO = """\
+# Benchmarks
+
+Everything between two markers is written by the command that stands there; run it again and it is replaced.
+`make bench` runs all of them. A figure that falls short of its goal is called a miss.
+"""
+MET, MISS, NO_GOAL = "met", "miss", ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One measurement. key: of its markers. command: makes it again. rows: cells, as many as heads.
+
+    misses: names of the rows that fall short of their goal. notes: sentences below the table.
+    """
+
+    key: str
+    title: str
+    command: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    misses: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.heads) for row in self.rows):
+            raise ValueError(f"{self.key}: every row needs {len(self.heads)} cells, as the heads have")
+
+
+def as_text(table: Table) -> str:
+    """The table for a terminal."""
+    lines = [table.heads, *table.rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(table.heads))]
+    body = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() for line in lines]
+    body.insert(1, "-" * max(map(len, body)))
+    verdict = [f"missed: {', '.join(table.misses)}"] if table.misses else []
+    return "\n".join([table.title, *body, *verdict, *table.notes]) + "\n"
+
+
+def as_markdown(table: Table, when: str, machine: str) -> str:
+    """The table with what made it, as it stands between its markers."""
+    rows = [table.heads, tuple("---" for _ in table.heads), *table.rows]
+    grid = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    verdict = [f"Missed: {', '.join(table.misses)}."] if table.misses else []
+    parts = [f"`{table.command}`, {when}, {machine}.", "\n".join(grid), *verdict, *table.notes]
+    return "\n\n".join(parts)
+
+
+def write_tables(path: Path, tables: Sequence[Table], machine: str, *, when: str | None = None) -> None:
+    """Put tables between their markers in a Markdown file; the rest of the file stays as it is.
+
+    A table without markers is added at the end under its title; a file that is not there is begun. when: date
+    of the measurement, today by default. Raises InputError where a marker is not closed, OutputError where
+    the file cannot be written.
+    """
+    when = when or datetime.now(UTC).date().isoformat()
+    text = path.read_text("utf-8") if path.is_file() else INTRO
+    for table in tables:
+        text = _placed(text, table, as_markdown(table, when, machine), path)
+    with atomic_path(path) as unfinished:
+        unfinished.write_text(text, "utf-8")
+
+
+def _placed(text: str, table: Table, body: str, path: Path) -> str:
+    start, end = f"<!-- bench:{table.key} -->", f"<!-- /bench:{table.key} -->"
+    block = f"{start}\n{body}\n{end}"
+    if start not in text:
+        return f"{text.rstrip()}\n\n## {table.title}\n\n{block}\n"
+    before, _, rest = text.partition(start)
+    _, closed, after = rest.partition(end)
+    if not closed:
+        raise InputError(f"{path}: {start} has no {end}; put it below the table, or take both away")
+    return before + block + after
+
+
+def describe_machine(threads: int, device: str = "cpu") -> str:
+    """Processor, cores and threads used, without anything that tells whose machine it is."""
+    text = f"{_processor()}, {os.cpu_count()} cores, {threads} thread{'s' * (threads > 1)}"
+    if device.startswith("cuda"):
+        import torch
+
+        text += f", {torch.cuda.get_device_name(device)}"
+    return text
+
+
+def _processor() -> str:
+    try:
+        info = Path("/proc/cpuinfo").read_text("utf-8", errors="replace")
+    except OSError:  # not Linux
+        info = ""
+    found = re.search(r"^model name\s*:\s*(.+)$", info, re.MULTILINE)
+    return " ".join(found[1].split()) if found else platform.processor() or platform.machine()

@@ -174,16 +174,16 @@ class Gcn(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) as `douga.preprocess` makes it -> (B, classes, H, W) logits."""
-        context = self.context(self.shrink(image))
-        if self.detail is None:
-            return _resize(self.coarse(context), image.shape[-2:])
-        return self.detail(image, self.context_at_half(context, image))
+        return self.forward_both(image)[1]
 
-    @staticmethod
-    def context_at_half(context: Tensor, image: Tensor) -> Tensor:
-        """The context as the detail road takes it. (B, width, h, w) -> (B, width, ceil(H/2), ceil(W/2))"""
+    def forward_both(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """The context road's own answer (B, classes, h/2, w/2), which training looks at too, and `forward`'s."""
+        context = self.context(self.shrink(image))
+        coarse = self.coarse(context)
         h, w = image.shape[-2:]
-        return _resize(context, ((h + 1) // 2, (w + 1) // 2))
+        if self.detail is None:
+            return coarse, _resize(coarse, (h, w))
+        return coarse, self.detail(image, _resize(context, ((h + 1) // 2, (w + 1) // 2)))
 
     def forward_windows(self, small: Tensor, windows: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Training: whole frames small, full resolution only in windows of them.

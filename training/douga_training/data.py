@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from douga.classes import DougaClass
 from douga.errors import InputError
 from douga.preprocess import to_tensor
 from douga_training.augment import (
@@ -29,7 +30,7 @@ from douga_training.augment import (
 )
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
-from douga_training.simulate.production import production_twins
+from douga_training.simulate.production import broadcast_scene, composite_scene, draw_scene
 
 U8 = NDArray[np.uint8]
 # First numbers of the samples that are not trained on, far from those that are.
@@ -37,9 +38,13 @@ VALIDATION = 1 << 32
 COUNTING = 1 << 33
 
 
+# Classes of few pixels: a third of the windows looks for them.
+RARE = (DougaClass.COLOR_EDGE, DougaClass.HIGHLIGHT_LINE, DougaClass.COLOR_FILL, DougaClass.HIGHLIGHT_FILL)
+
+
 @dataclass(frozen=True)
 class Picture:
-    """One frame with its truth, as a sample starts out. rgb: (H, W, 3); ids and mask: (H, W), mask 0 or 255."""
+    """One frame with its truth. rgb: (H, W, 3) uint8. ids and mask: (H, W) uint8, mask 0 or 255."""
 
     rgb: U8
     ids: U8
@@ -90,9 +95,9 @@ def _without(folder: SceneFolder, held: SceneFolder) -> SceneFolder:
 class Samples(Dataset[dict[str, Tensor]]):
     """Samples of a recipe, endless: any number is a valid index.
 
-    Stage cel: {"small" (C, h, w), "small_ids" (h, w), "windows" (K, C, S, S), "boxes" (K, 4), "ids" (K, S,
-    S)}. Stage lines: {"image" (C, S, S), "ids" (S, S)}. Images float32 as `to_tensor` makes them, ids
-    int64.
+    Where the context is the whole frame: {"small" (C, h, w), "small_ids" (h/2, w/2), "windows" (K, C, S, S),
+    "boxes" (K, 4), "ids" (K, S, S)}. Where it is a crop: {"image" (C, S, S), "ids" (S, S)}. Images are float32
+    as `to_tensor` makes them, ids int64.
     """
 
     def __init__(self, recipe: Recipe, folders: list[SceneFolder], *, validation: bool = False) -> None:
@@ -102,9 +107,8 @@ class Samples(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.recipe.seed, number + VALIDATION * self.validation])
-        if self.recipe.stage == "cel":
-            return self._cel_sample(number, rng)
-        return self._lines_sample(number, rng)
+        picture = _at_least(self._picture(number, rng), self.recipe.crop_px)
+        return self._framed(picture, rng) if self.recipe.context_px else self._cropped(picture, rng)
 
     # -- where the pictures come from
     # --------------------------------------------------------------------------
@@ -119,9 +123,11 @@ class Samples(Dataset[dict[str, Tensor]]):
     def _picture(self, number: int, rng: np.random.Generator) -> Picture:
         recipe = self.recipe
         if not self.validation and rng.random() < recipe.simulated:
-            crop = recipe.simulated_px if recipe.stage == "lines" else None
-            lossless, twin = production_twins(int(rng.integers(1 << 40)), crop_px=crop)
-            made = twin if rng.random() < recipe.broadcast else lossless
+            crop = None if recipe.context_px else recipe.simulated_px
+            scene = draw_scene(int(rng.integers(1 << 40)), crop_px=crop)
+            made = composite_scene(scene)
+            if rng.random() < recipe.broadcast:
+                made = broadcast_scene(scene, made)
             return Picture(made.frame, made.classes, made.cel_mask)
         folder, index = self._locate(
             number % self.total if self.validation else int(rng.integers(self.total))
@@ -154,46 +160,66 @@ class Samples(Dataset[dict[str, Tensor]]):
     # -- the two kinds of samples
     # ------------------------------------------------------------------------------
 
-    def _lines_sample(self, number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    def _cropped(self, picture: Picture, rng: np.random.Generator) -> dict[str, Tensor]:
+        """A crop at native resolution, for networks whose context road sees no more than that."""
         side = self.recipe.crop_px
-        picture = _at_least(self._picture(number, rng), side)
         x, y = _spot(picture.mask, side, side, rng)
         picture = self._changed(picture.part(x, y, side, side), rng)
-        mask = picture.mask
-        if (
-            self.recipe.input_mode in ("concatenated", "synthetic_cel")
-            and rng.random() < self.recipe.mask_noise
-        ):
-            mask = mistaken_mask(mask, rng)
         (rgb,) = self._coloured([picture.rgb], rng)
-        return {"image": to_tensor(rgb, mask, mode=self.recipe.input_mode), "ids": _ids(picture.ids)}
+        return {"image": self._tensor(rgb, self._given_mask(picture, rng)), "ids": self._truth(picture)}
 
-    def _cel_sample(self, number: int, rng: np.random.Generator) -> dict[str, Tensor]:
+    def _framed(self, picture: Picture, rng: np.random.Generator) -> dict[str, Tensor]:
+        """The frame small, and windows of it at native resolution."""
         recipe, side = self.recipe, self.recipe.crop_px
-        small_wh = (recipe.context_px or 640, (recipe.context_px or 640) * 9 // 16)
-        picture = self._region(_at_least(self._picture(number, rng), side), small_wh, rng)
-        picture = self._changed(picture, rng)
+        small_wh = (recipe.context_px, recipe.context_px * 9 // 16)
+        picture = self._changed(self._region(picture, small_wh, rng), rng)
+        given = self._given_mask(picture, rng)
         h, w = picture.mask.shape
-        shrinks = w > small_wh[0]
-        small = cv2.resize(
-            picture.rgb, small_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        )
-        answer_wh = ((small_wh[0] + 1) // 2, (small_wh[1] + 1) // 2)
-        small_ids = cv2.resize(picture.mask, answer_wh, interpolation=cv2.INTER_AREA) > 127
-        parts, boxes = [], []
+        way = cv2.INTER_AREA if w > small_wh[0] else cv2.INTER_LINEAR
+        small = cv2.resize(picture.rgb, small_wh, interpolation=way)
+        cuts, boxes = [], []
         for _ in range(recipe.windows):
-            x, y = _spot(_border(picture.mask) if rng.random() < 0.7 else picture.mask, side, side, rng)
-            parts.append(picture.part(x, y, side, side))
+            x, y = _spot(self._aim(picture, rng), side, side, rng)
+            cuts.append((x, y, side, side))
             boxes.append([x / w, y / h, (x + side) / w, (y + side) / h])
-        # The colours change after the cuts: the small frame and two windows are far less work than all of it.
+        parts = [picture.part(*cut) for cut in cuts]
+        masks = [given[y : y + side, x : x + side] for x, y, _, _ in cuts]
+        # The colours change after the cuts: the small frame and its windows are far less work than all of it.
         small, *windows = self._coloured([small, *(part.rgb for part in parts)], rng)
         return {
-            "small": to_tensor(small),
-            "small_ids": _ids(small_ids),
-            "windows": torch.stack([to_tensor(window) for window in windows]),
+            "small": self._tensor(small, cv2.resize(given, small_wh, interpolation=way)),
+            "small_ids": self._small_truth(picture, ((small_wh[0] + 1) // 2, (small_wh[1] + 1) // 2)),
+            "windows": torch.stack([self._tensor(*pair) for pair in zip(windows, masks, strict=True)]),
             "boxes": torch.tensor(boxes, dtype=torch.float32),
-            "ids": torch.stack([_ids(part.mask > 127) for part in parts]),
+            "ids": torch.stack([self._truth(part) for part in parts]),
         }
+
+    def _tensor(self, rgb: U8, mask: U8) -> Tensor:
+        return to_tensor(rgb, mask, mode=self.recipe.input_mode)
+
+    def _truth(self, picture: Picture) -> Tensor:
+        return _ids(picture.mask > 127 if self.recipe.stage == "cel" else picture.ids)
+
+    def _small_truth(self, picture: Picture, size_wh: tuple[int, int]) -> Tensor:
+        """What the context road should answer: most of a cell for the cel, its middle pixel for the classes."""
+        if self.recipe.stage == "cel":
+            return _ids(cv2.resize(picture.mask, size_wh, interpolation=cv2.INTER_AREA) > 127)
+        h, w = picture.ids.shape
+        rows, columns = ((2 * np.arange(n) + 1) * side // (2 * n) for n, side in zip(size_wh[::-1], (h, w), strict=True))
+        return _ids(picture.ids[rows][:, columns])
+
+    def _given_mask(self, picture: Picture, rng: np.random.Generator) -> U8:
+        """The cel mask that stage two is given: the true one, or one with errors as stage one makes them."""
+        guessed = self.recipe.input_mode in ("concatenated", "synthetic_cel")
+        if self.validation or not guessed or rng.random() >= self.recipe.mask_noise:
+            return np.ascontiguousarray(picture.mask)
+        return mistaken_mask(picture.mask, rng)
+
+    def _aim(self, picture: Picture, rng: np.random.Generator) -> U8:
+        """Where windows are cut: on the border of the cel for stage one, often on rare classes for stage two."""
+        if self.recipe.stage == "cel":
+            return _border(picture.mask) if rng.random() < 0.7 else picture.mask
+        return np.isin(picture.ids, RARE).astype(np.uint8) if rng.random() < 0.3 else picture.mask
 
     def _region(self, picture: Picture, small_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
         """The frame, or a part of it in the context's proportions: the drawing then looks larger."""

@@ -187,11 +187,23 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 def _loss(recipe: Recipe, network: Gcn, batch: dict[str, Tensor], weights: Tensor) -> Tensor:
     """The recipe's loss on one batch; the networks' answers are compared in float32."""
-    if recipe.stage == "lines":
-        return _pixel_loss(recipe, network(batch["image"]).float(), batch["ids"], weights)
-    coarse, windows = network.forward_windows(batch["small"], batch["windows"], batch["boxes"])
-    fine = _pixel_loss(recipe, windows.float(), batch["ids"].flatten(0, 1), weights)
-    return fine + recipe.coarse * _pixel_loss(recipe, coarse.float(), batch["small_ids"], weights)
+    if "image" in batch:
+        ids = batch["ids"]
+        coarse, answer = network.forward_both(batch["image"])
+        small_ids = _shrink_ids(ids, coarse.shape[-2:])
+    else:
+        ids, small_ids = batch["ids"].flatten(0, 1), batch["small_ids"]
+        coarse, answer = network.forward_windows(batch["small"], batch["windows"], batch["boxes"])
+    fine = _pixel_loss(recipe, answer.float(), ids, weights)
+    return fine + recipe.coarse * _pixel_loss(recipe, coarse.float(), small_ids, weights)
+
+
+def _shrink_ids(ids: Tensor, size_hw: Sequence[int]) -> Tensor:
+    """Class ids (B, H, W) at the context road's size: each cell's middle pixel."""
+    (h, w), device = ids.shape[-2:], ids.device
+    rows = (torch.arange(size_hw[0], device=device) * 2 + 1) * h // (2 * size_hw[0])
+    columns = (torch.arange(size_hw[1], device=device) * 2 + 1) * w // (2 * size_hw[1])
+    return ids[:, rows][:, :, columns]
 
 
 def _pixel_loss(recipe: Recipe, logits: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
@@ -227,10 +239,10 @@ def _new_network(recipe: Recipe) -> Gcn:
 
 @torch.no_grad()
 def _follow(average: Gcn, network: Gcn, decay: float) -> None:
-    """Move the average of the weights a little towards them; statistics of normalisation are copied."""
+    """Move the average of the weights a little towards them. The statistics of normalisation move at the same pace: those of today would not fit weights of the past."""
     here = network.state_dict()
     for key, value in average.state_dict().items():
-        if value.is_floating_point() and "running" not in key:
+        if value.is_floating_point():
             value.lerp_(here[key], 1 - decay)
         else:
             value.copy_(here[key])

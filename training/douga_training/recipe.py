@@ -64,9 +64,9 @@ class Recipe:
     broadcast: float = knob(0.5, "share of samples that show the broadcast twin, where there is one")
     batch: int = knob(6, "samples in a step, over all processes")
     crop_px: int = knob(
-        320, "stage two: side of the crop; stage one: side of the full-resolution windows; even"
+        320, "side of the full-resolution windows, or of the crop where context_px is 0; even"
     )
-    windows: int = knob(2, "stage one: full-resolution windows of each frame")
+    windows: int = knob(2, "full-resolution windows of each frame")
     workers: int = knob(1, "processes that prepare samples")
 
     flip: float = knob(0.5, "chance of a mirror image")
@@ -90,7 +90,7 @@ class Recipe:
     )
     focal_gamma: float = knob(2.0, "exponent of the focal loss")
     dice: float = knob(0.0, "weight of a soft Dice term beside the loss above")
-    coarse: float = knob(0.4, "stage one: weight of the context road's own answer")
+    coarse: float = knob(0.4, "weight of the context road's own answer beside the final one")
     optimizer: str = knob("adamw", "adam or adamw")
     learning_rate: float = knob(1e-3, "peak; a linear warm-up leads to it, the schedule away from it")
     weight_decay: float = knob(1e-4, "adamw only")

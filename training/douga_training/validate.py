@@ -20,16 +20,29 @@ _TOLERANCE_PX = 2.0
 
 def score_cel(network: Gcn, batches: Iterable[dict[str, Tensor]], device: torch.device) -> dict[str, float]:
     """IoU of the cel on small frames ("context_iou") and in windows ("iou"); "score" is their mean."""
-    counts = np.zeros((2, 2))  # coarse and windows: intersection, union
+    counts = np.zeros((2, 2))  # coarse and final answers: intersection, union
     for batch in batches:
-        with torch.autocast(device.type, torch.bfloat16):
-            answers = network.forward_windows(*(batch[k].to(device) for k in ("small", "windows", "boxes")))
-        truths = batch["small_ids"], batch["ids"].flatten(0, 1)
-        for row, (answer, truth) in enumerate(zip(answers, truths, strict=True)):
-            found, real = answer.argmax(1).cpu() == 1, truth == 1
-            counts[row] += int((found & real).sum()), int((found | real).sum())
-    context, windows = counts[:, 0] / np.maximum(counts[:, 1], 1)
-    return {"context_iou": float(context), "iou": float(windows), "score": float(context + windows) / 2}
+        coarse, answer, _, truth = _answers(network, batch, device)
+        counts[1] += _overlap(answer.argmax(1).cpu() == 1, truth == 1)
+        if "small_ids" in batch:
+            counts[0] += _overlap(coarse.argmax(1).cpu() == 1, batch["small_ids"] == 1)
+    context, final = (float(both / union) if union else float("nan") for both, union in counts)
+    return {"context_iou": context, "iou": final, "score": float(np.nanmean([context, final]))}
+
+
+def _overlap(found: Tensor, truth: Tensor) -> tuple[int, int]:
+    return int((found & truth).sum()), int((found | truth).sum())
+
+
+def _answers(
+    network: Gcn, batch: dict[str, Tensor], device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Coarse logits, final logits (N, classes, S, S), and the images (N, C, S, S) and ids (N, S, S) of these."""
+    with torch.autocast(device.type, torch.bfloat16):
+        if "image" in batch:
+            return *network.forward_both(batch["image"].to(device)), batch["image"], batch["ids"]
+        answers = network.forward_windows(*(batch[k].to(device) for k in ("small", "windows", "boxes")))
+    return *answers, batch["windows"].flatten(0, 1), batch["ids"].flatten(0, 1)
 
 
 def score_lines(network: Gcn, batches: Iterable[dict[str, Tensor]], device: torch.device) -> dict[str, float]:
@@ -41,9 +54,8 @@ def score_lines(network: Gcn, batches: Iterable[dict[str, Tensor]], device: torc
     lines = {c: np.zeros(4) for c in LINE_CLASSES}
     confusion = np.zeros((NUM_CLASSES, NUM_CLASSES), np.int64)  # [truth, answer]
     for batch in batches:
-        with torch.autocast(device.type, torch.bfloat16):
-            found = network(batch["image"].to(device)).argmax(1).cpu().numpy().astype(np.uint8)
-        truth = batch["ids"].numpy().astype(np.uint8)
+        _, answer, _, ids = _answers(network, batch, device)
+        found, truth = answer.argmax(1).cpu().numpy().astype(np.uint8), ids.numpy().astype(np.uint8)
         pairs = truth.astype(int) * NUM_CLASSES + found
         confusion += np.bincount(pairs.ravel(), minlength=confusion.size).reshape(confusion.shape)
         for f, t in zip(found, truth, strict=True):
@@ -79,12 +91,7 @@ def sample_picture(
     network: Gcn, batch: dict[str, Tensor], device: torch.device, *, rows: int = 4
 ) -> NDArray[np.uint8]:
     """Input, answer and truth side by side, one row a sample. Returns (H, W, 3) uint8 RGB."""
-    with torch.autocast(device.type, torch.bfloat16):
-        if "image" in batch:
-            answer, images, truth = network(batch["image"].to(device)), batch["image"], batch["ids"]
-        else:
-            _, answer = network.forward_windows(*(batch[k].to(device) for k in ("small", "windows", "boxes")))
-            images, truth = batch["windows"].flatten(0, 1), batch["ids"].flatten(0, 1)
+    _, answer, images, truth = _answers(network, batch, device)
     found = answer.argmax(1).cpu().numpy()
     strips = []
     for image, ids, real in list(zip(images, found, truth.numpy(), strict=True))[:rows]:

@@ -51,7 +51,7 @@ def _read(real: Path, kind: str, name: str) -> U8:
         return np.asarray(image.convert("RGB") if kind == "cel_on_white" else image)
 
 
-def real_set(folder: Path, real: Path, count: int) -> list[str]:
+def real_set(folder: Path, real: Path, count: int, size_wh: tuple[int, int] = SIZE_WH) -> list[str]:
     """Compose `count` frames of the real drawings, each with its broadcast twin; what is there is kept.
 
     Backgrounds, places, scales, light and finish are the simulator's own, without books, which would hide
@@ -63,17 +63,17 @@ def real_set(folder: Path, real: Path, count: int) -> list[str]:
         drawing = drawings[i % len(drawings)]
         stems.append(f"{drawing.name}-{REAL_SEED + i}")
         if not store.is_written(folder, stems[-1], with_broadcast=True):
-            _write(folder, stems[-1], draw_scene(REAL_SEED + i, SIZE_WH, given=[drawing], with_book=False))
+            _write(folder, stems[-1], draw_scene(REAL_SEED + i, size_wh, given=[drawing], with_book=False))
     return stems
 
 
-def simulated_set(folder: Path, count: int) -> list[str]:
+def simulated_set(folder: Path, count: int, size_wh: tuple[int, int] = SIZE_WH) -> list[str]:
     """Draw `count` productions of all kinds of shots, each with its broadcast twin; what is there is kept."""
     stems = []
     for seed in (SIMULATED_SEED + i for i in _progress(count, "simulated frames")):
         stems.append(str(seed))
         if not store.is_written(folder, stems[-1], with_broadcast=True):
-            _write(folder, stems[-1], draw_scene(seed, SIZE_WH))
+            _write(folder, stems[-1], draw_scene(seed, size_wh))
     return stems
 
 

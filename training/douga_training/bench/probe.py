@@ -1,6 +1,7 @@
 """What `speed` runs in a process of its own, so that neither memory nor caches of another measurement count.
 
-python -m douga_training.bench.probe NAME THREADS ARGUMENT... prints one line of JSON on standard output.
+python -m douga_training.bench.probe NAME THREADS ARGUMENT... prints one line of JSON. THREADS 0 means as many as the
+machine has.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ def main(argv: list[str]) -> int:
     import torch
 
     name, threads, *rest = argv
-    torch.set_num_threads(int(threads))
-    cv2.setNumThreads(int(threads))
+    if int(threads):
+        torch.set_num_threads(int(threads))
+        cv2.setNumThreads(int(threads))
     with contextlib.redirect_stdout(sys.stderr):  # what is measured may print
         result = PROBES[name](*rest)
     print(json.dumps(result))

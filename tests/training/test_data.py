@@ -1,0 +1,333 @@
+"""Samples: the same whenever they are made, truth that follows the picture, folders that are not complete."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from douga_training.augment import (
+    Colours,
+    Geometry,
+    erase_rectangles,
+    mistaken_mask,
+    over_background,
+    textured,
+    without_book,
+)
+from douga_training.data import Numbers, Picture, Samples, batches, open_folders
+from douga_training.raw_cache import SceneFolder
+from douga_training.recipe import Recipe
+from douga_training.simulate.store import read_image
+
+from douga.errors import InputError, MissingInputError
+from douga.preprocess import to_rgb, to_tensor
+from douga.types import U8
+
+QUIET = {
+    "flip": 0,
+    "affine": 0,
+    "colour": 0,
+    "erase": 0,
+    "replace_background": 0,
+    "texture": 0,
+    "mask_noise": 0,
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+def recipe_of(folder: Path, stage: str = "lines", **entries: object) -> Recipe:
+    small = {"crop_px": 64, "context_px": 64, "windows": 2, "batch": 2, "validation_frames": 2}
+    return Recipe(**{"data": str(folder), "stage": stage, **small, **entries})  # type: ignore[arg-type]
+
+
+def samples_of(recipe: Recipe, *, validation: bool = False) -> Samples:
+    return Samples(recipe, open_folders(recipe)[validation], validation=validation)
+
+
+def equal(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+# -- the same whenever it is made ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["cel", "lines"])
+def test_a_number_gives_one_sample_for_ever(scenes: Path, stage: str) -> None:
+    mode = "concatenated" if stage == "lines" else "color"
+    recipe = recipe_of(scenes, stage, input_mode=mode, erase=1.0, texture=1.0, colour=1.0, affine=1.0)
+    samples = samples_of(recipe)
+    first = [samples[number] for number in range(3)]
+    again = [samples_of(recipe)[number] for number in (2, 1, 0)][::-1]
+    assert all(equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not equal(first[0], first[1])
+    assert not equal(first[0], samples_of(replace(recipe, seed=2))[0])
+
+
+def test_a_resumed_run_gets_the_samples_that_are_left() -> None:
+    whole = list(Numbers(0, 5, 4, 0, 1))
+    assert whole == list(range(20))
+    assert list(Numbers(3, 5, 4, 0, 1)) == whole[12:]
+    assert len(Numbers(3, 5, 4, 0, 1)) == 8
+    assert list(Numbers(6, 5, 4, 0, 1)) == []
+
+
+def test_processes_share_each_step_among_them() -> None:
+    ranks = [list(Numbers(1, 3, 4, rank, 2)) for rank in (0, 1)]
+    assert ranks == [[4, 5, 8, 9], [6, 7, 10, 11]]
+
+
+def test_worker_processes_change_nothing(scenes: Path) -> None:
+    samples = samples_of(recipe_of(scenes))
+    here, there = (list(batches(samples, Numbers(1, 3, 2, 0, 1), workers)) for workers in (0, 1))
+    assert len(here) == 2
+    assert all(equal(a, b) for a, b in zip(here, there, strict=True))
+
+
+# -- what is in a sample -------------------------------------------------------------------------------------
+
+
+def test_a_cel_sample_is_the_frame_small_and_windows_of_it(scenes: Path) -> None:
+    sample = samples_of(recipe_of(scenes, "cel"), validation=True)[0]
+    frame, mask = (read_image(scenes, kind, "000005") for kind in ("frame", "cel_mask"))
+    assert {key: tuple(value.shape) for key, value in sample.items()} == {
+        "small": (3, 36, 64),
+        "small_ids": (18, 32),
+        "windows": (2, 3, 64, 64),
+        "boxes": (2, 4),
+        "ids": (2, 64, 64),
+    }
+    torch.testing.assert_close(
+        sample["small"], to_tensor(cv2.resize(frame, (64, 36), interpolation=cv2.INTER_AREA))
+    )
+    for window, ids, box in zip(sample["windows"], sample["ids"], sample["boxes"], strict=True):
+        x0, y0, x1, y1 = (box * torch.tensor([320, 180, 320, 180])).round().int().tolist()
+        assert (x1 - x0, y1 - y0) == (64, 64)
+        np.testing.assert_array_equal(to_rgb(window), frame[y0:y1, x0:x1])
+        np.testing.assert_array_equal(ids, mask[y0:y1, x0:x1] > 127)
+
+
+def test_a_lines_sample_is_a_crop_with_its_classes(scenes: Path) -> None:
+    recipe = recipe_of(scenes, input_mode="concatenated", **QUIET)
+    sample = samples_of(recipe, validation=True)[1]
+    assert sample["image"].shape == (4, 64, 64)
+    assert sample["ids"].dtype == torch.int64
+    frame, ids, mask = (read_image(scenes, kind, "000005") for kind in ("frame", "classes", "cel_mask"))
+    crop = to_rgb(sample["image"])
+    x, y = cv2.minMaxLoc(cv2.matchTemplate(frame, crop, cv2.TM_SQDIFF))[2]
+    np.testing.assert_array_equal(crop, frame[y : y + 64, x : x + 64])
+    np.testing.assert_array_equal(sample["ids"], ids[y : y + 64, x : x + 64])
+    np.testing.assert_array_equal(sample["image"][3] > 0, mask[y : y + 64, x : x + 64] > 0)
+
+
+def test_validation_shows_each_frame_as_it_is_and_as_it_was_broadcast(scenes: Path) -> None:
+    samples = samples_of(
+        recipe_of(scenes, "cel", validation=str(scenes), validation_frames=1), validation=True
+    )
+    small = [
+        cv2.resize(read_image(folder, "frame", "000000"), (64, 36), interpolation=cv2.INTER_AREA)
+        for folder in (scenes, scenes / "broadcast")
+    ]
+    for number, expected in enumerate(small):
+        np.testing.assert_array_equal(to_rgb(samples[number]["small"]), expected)
+
+
+def test_frames_smaller_than_the_crop_are_mirrored_outwards(scenes: Path) -> None:
+    assert samples_of(recipe_of(scenes, crop_px=400))[0]["image"].shape == (3, 400, 400)
+    assert samples_of(recipe_of(scenes, "cel", crop_px=400))[0]["windows"].shape == (2, 3, 400, 400)
+
+
+def test_the_simulator_draws_on_the_fly() -> None:
+    recipe = Recipe(stage="lines", simulated=1, simulated_px=64, crop_px=64, broadcast=0.5)
+    assert open_folders(recipe) == ([], [])
+    samples = Samples(recipe, [])
+    first, again = samples[3], samples[3]
+    assert equal(first, again)
+    assert first["image"].shape == (3, 64, 64)
+    assert 0 <= first["ids"].min() <= first["ids"].max() <= 9
+
+
+# -- what is trained on --------------------------------------------------------------------------------------
+
+
+def names(folders: list[SceneFolder]) -> list[str]:
+    return [name for folder in folders for name in folder.names]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_frames_of_validation_are_never_trained_on(scenes: Path, own: bool) -> None:
+    recipe = recipe_of(scenes, validation=str(scenes / "..") + f"/{scenes.name}" if own else "")
+    trained, held = (names(folders) for folders in open_folders(recipe))
+    assert len(held) == (2 if own else 1)
+    assert not set(trained) & set(held)
+    assert sorted(trained + held) == [f"{number:06d}" for number in range(6)]
+
+
+def test_another_folder_for_validation_leaves_all_frames_to_train_on(scenes: Path, tmp_path: Path) -> None:
+    shutil.copytree(scenes / "frame", tmp_path / "frame")
+    trained, held = open_folders(recipe_of(scenes, validation=str(tmp_path), validation_frames=3))
+    assert len(names(trained)) == 6
+    assert [(folder.folder, len(folder)) for folder in held] == [(tmp_path, 3)]
+
+
+def test_a_folder_without_frames_to_train_on_is_named(scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no frame is left to train on; give more"):
+        open_folders(recipe_of(scenes, validation=str(scenes), validation_frames=6))
+    with pytest.raises(MissingInputError, match=f"{tmp_path}: no productions here"):
+        open_folders(recipe_of(tmp_path))
+
+
+# -- folders of a studio -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def studio(scenes: Path, tmp_path: Path) -> Path:
+    """Frames, masks and classes, nothing else."""
+    for kind in ("frame", "cel_mask", "classes"):
+        shutil.copytree(scenes / kind, tmp_path / kind)
+    return tmp_path
+
+
+def test_frames_masks_and_classes_are_enough(studio: Path) -> None:
+    for stage in ("cel", "lines"):
+        samples = samples_of(recipe_of(studio, stage, replace_background=1.0, broadcast=1.0))
+        assert samples[0]["ids"].any()
+
+
+def test_stage_one_needs_no_classes_but_stage_two_does(studio: Path) -> None:
+    shutil.rmtree(studio / "classes")
+    assert samples_of(recipe_of(studio, "cel"))[0]["ids"].any()
+    with pytest.raises(MissingInputError, match=r"classes.*000.*png: not there"):
+        samples_of(recipe_of(studio))[0]
+
+
+def test_a_drawing_in_place_of_class_ids_is_refused(studio: Path) -> None:
+    for path in (studio / "classes").iterdir():
+        shutil.copy(studio / "frame" / path.name, path)
+    with pytest.raises(InputError, match=r"expected an indexed or grey PNG of class ids 0 to 9"):
+        samples_of(recipe_of(studio))[0]
+
+
+def test_truth_of_another_size_is_refused() -> None:
+    rgb, ids = np.zeros((4, 6, 3), np.uint8), np.zeros((4, 6), np.uint8)
+    with pytest.raises(InputError, match=r"frame of \(4, 6\) has .* cel mask of \(6, 4\)"):
+        Picture(rgb, ids, ids.T)
+
+
+def test_a_picture_that_was_written_anew_is_read_anew(studio: Path) -> None:
+    folder = SceneFolder(studio)
+    before = np.array(folder.image(0, "cel_mask"))
+    path = studio / "cel_mask" / f"{folder.names[0]}.png"
+    cv2.imwrite(str(path), 255 - before)
+    later = (studio / ".raw" / "cel_mask" / f"{folder.names[0]}.npy").stat().st_mtime_ns + 1
+    os.utime(path, ns=(later, later))
+    np.testing.assert_array_equal(folder.image(0, "cel_mask"), 255 - before)
+
+
+# -- augmentations -------------------------------------------------------------------------------------------
+
+
+def test_another_background_leaves_cel_and_truth(scenes: Path) -> None:
+    recipe = recipe_of(scenes, **QUIET | {"replace_background": 1})
+    samples = Samples(recipe, [SceneFolder(scenes, ["000001"])])
+    picture = samples._picture(0, np.random.default_rng(0))
+    ids, mask, alpha, cel, plate = (
+        read_image(scenes, kind, "000001") for kind in ("classes", "cel_mask", "alpha", "cel", "background")
+    )
+    np.testing.assert_array_equal(picture.ids, without_book(ids))
+    np.testing.assert_array_equal(picture.mask, mask)
+    np.testing.assert_array_equal(picture.rgb[alpha == 0], plate[alpha == 0])
+    np.testing.assert_array_equal(picture.rgb[alpha == 255], cel[alpha == 255][:, :3])
+    assert 0 < (alpha == 255).mean() < 1
+
+
+def test_a_cel_lies_over_its_background_by_its_alpha() -> None:
+    cel = np.array([[[200, 100, 0, 9], [200, 100, 0, 9], [200, 100, 0, 9]]], np.uint8)
+    plate = np.full((1, 3, 3), 100, np.uint8)
+    shown = over_background(cel, np.array([[0, 51, 255]], np.uint8), plate)
+    assert shown.tolist() == [[[100, 100, 100], [120, 100, 80], [200, 100, 0]]]
+
+
+def test_a_book_that_is_gone_leaves_flat_paint() -> None:
+    assert without_book(np.array([[0, 1, 5, 6, 9]], np.uint8)).tolist() == [[0, 1, 0, 6, 0]]
+
+
+def test_erasure_covers_the_picture_and_its_truth_alike() -> None:
+    rgb, truth = np.full((60, 80, 3), 128, np.uint8), np.full((60, 80), 7, np.uint8)
+    for seed in range(5):
+        erased, (ids, mask) = erase_rectangles(rgb, [truth, truth], np.random.default_rng(seed))
+        gone = ids == 0
+        assert 0 < gone.mean() < 0.5
+        np.testing.assert_array_equal(ids == 7, ~gone)
+        np.testing.assert_array_equal(mask, ids)
+        assert (erased[~gone] == 128).all()
+        assert (erased[gone] != 128).any(-1).mean() > 0.9
+    assert (rgb == 128).all()
+    assert (truth == 7).all()
+
+
+def test_texture_stays_on_its_layer() -> None:
+    rgb, where = np.full((32, 32, 3), 100, np.uint8), np.zeros((32, 32), bool)
+    where[:, :16] = True
+    changed = textured(rgb, where, np.random.default_rng(0))
+    assert (changed[:, 16:] == 100).all()
+    assert changed[:, :16].std() > 1
+
+
+def geometry_of(**entries: object) -> Geometry:
+    return Geometry(Recipe(**{"simulated": 1, "flip": 0, "affine": 0, **entries}))  # type: ignore[arg-type]
+
+
+def test_a_mirror_image_has_mirrored_truth() -> None:
+    rgb = np.array([[[1, 1, 1], [2, 2, 2], [3, 3, 3]]], np.uint8)
+    turned, (ids,) = geometry_of(flip=1)(rgb, [np.array([[4, 5, 6]], np.uint8)], np.random.default_rng(0))
+    assert turned[0, :, 0].tolist() == [3, 2, 1]
+    assert ids.tolist() == [[6, 5, 4]]
+
+
+def test_truth_turns_with_the_picture_and_keeps_its_ids() -> None:
+    ids = np.zeros((64, 64), np.uint8)
+    ids[20:44, 10:50] = 9
+    ids[30:34, 20:40] = 3
+    rgb = np.repeat((ids * 20)[..., None], 3, 2)
+    for seed in range(3):
+        turned, (after,) = geometry_of(affine=1)(rgb, [ids], np.random.default_rng(seed))
+        assert not np.array_equal(after, ids)
+        assert set(np.unique(after)) <= {0, 3, 9}
+        assert (np.abs(turned[..., 0].astype(int) - after.astype(int) * 20) > 90).mean() < 0.03
+
+
+def views() -> list[U8]:
+    rng = np.random.default_rng(0)
+    return [np.repeat(np.repeat(rng.integers(60, 200, (8, 8, 3), np.uint8), 4, 0), 4, 1)] * 2
+
+
+def test_all_views_of_a_frame_change_their_colours_alike() -> None:
+    plain = Recipe(simulated=1, colour=1, wear=0)
+    first, second = Colours(plain)(views(), np.random.default_rng(3))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first.astype(int) - views()[0]).mean() > 2
+    np.testing.assert_array_equal(
+        Colours(replace(plain, colour=0))(views(), np.random.default_rng(3))[0], views()[0]
+    )
+
+
+def test_a_mask_with_mistakes_is_still_a_mask() -> None:
+    mask = np.zeros((96, 96), np.uint8)
+    mask[24:72, 24:72] = 255
+    wrong = [mistaken_mask(mask, np.random.default_rng(seed)) for seed in range(4)]
+    for found in wrong:
+        assert set(np.unique(found)) <= {0, 255}
+        assert 0 < (found != mask).mean() < 0.4
+    assert mask[24:72, 24:72].all()
+    assert mask.sum() == 255 * 48 * 48

@@ -1,0 +1,288 @@
+"""The training loop as people run it: small, but with real networks, files, processes and a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import cv2
+import pytest
+import torch
+from douga_training import loop
+from douga_training.data import Samples, open_folders
+from douga_training.loop import BEST, LAST, RESUME, SCORES, learning_rate, train
+from douga_training.recipe import Recipe
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from douga.checkpoint import load_network
+from douga.errors import CheckpointError, RecipeError
+from douga.train import main
+
+TINY = Recipe(
+    simulated=1,
+    kernel_size=5,
+    width=8,
+    detail_width=8,
+    context_px=64,
+    crop_px=64,
+    windows=1,
+    batch=2,
+    workers=0,
+    steps=4,
+    validate_every=2,
+    checkpoint_every=2,
+    validation_frames=1,
+    warmup_steps=1,
+    threads=1,
+    device="cpu",
+    bf16=False,
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Iterator[Path]:
+    """A run folder that goes at once: checkpoints take hundreds of megabytes."""
+    yield tmp_path / "run"
+    shutil.rmtree(tmp_path)
+
+
+def recipe_of(scenes: Path, out: Path, **entries: object) -> Recipe:
+    return replace(TINY, data=str(scenes), simulated=0, out=str(out), **entries)  # type: ignore[arg-type]
+
+
+def score_steps(out: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in (out / SCORES).read_text("utf-8").splitlines()]
+
+
+def state_of(out: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return torch.load(out / RESUME, weights_only=True)
+
+
+def arguments(recipe: Recipe, folder: Path) -> list[str]:
+    """The recipe as a file and its name, as `python -m douga.train` takes it."""
+    path = folder / "recipe.toml"
+    entries = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(recipe).items()
+    }
+    path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in entries.items()), "utf-8")
+    return [str(path)]
+
+
+# -- a run ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", ["cel", "lines"])
+def test_a_run_leaves_weights_scores_and_logs(scenes: Path, out: Path, stage: str) -> None:
+    recipe = recipe_of(scenes, out, stage=stage, dice=0.3, bf16=True, validate_every=4, checkpoint_every=4)
+    scores = train(recipe)
+    assert 0 <= scores["score"] <= 1
+    assert scores.keys() >= ({"iou", "context_iou"} if stage == "cel" else {"accuracy"})
+    assert score_steps(out) == [4]
+    for name in (BEST, LAST):
+        weights = load_network(out / name, "cpu")
+        assert (weights.info.stage, weights.info.step, weights.info.config) == (stage, 4, recipe.network)
+        assert weights.info.recipe["dice"] == 0.3
+        assert "out" not in weights.info.recipe  # a path of this machine has no place in weights
+        assert all(value.isfinite().all() for value in weights.network.state_dict().values())
+    logs = EventAccumulator(str(out / "tensorboard")).Reload().Tags()
+    assert "validation/score" in logs["scalars"]
+    assert logs["images"] == ["validation/input, answer, truth"]
+
+
+def test_training_lowers_the_loss(scenes: Path, out: Path) -> None:
+    recipe = recipe_of(
+        scenes, out, stage="lines", steps=20, validate_every=99, learning_rate=3e-3, average=0.5
+    )
+    samples = Samples(recipe, open_folders(recipe)[0])
+    batch = {key: torch.stack([samples[i][key] for i in range(6)]) for key in ("image", "ids")}
+
+    def loss() -> float:
+        network = load_network(out / LAST, "cpu").network
+        return torch.nn.functional.cross_entropy(network(batch["image"]), batch["ids"]).item()
+
+    train(replace(recipe, steps=2))
+    before = loss()
+    train(recipe, fresh=True)
+    assert loss() < 0.8 * before
+
+
+@pytest.mark.parametrize("loss", ["weighted", "focal"])
+def test_every_loss_trains(scenes: Path, out: Path, loss: str) -> None:
+    train(recipe_of(scenes, out, stage="lines", loss=loss, steps=1, validate_every=9))
+    weights = load_network(out / LAST, "cpu").network.state_dict()
+    assert all(value.isfinite().all() for value in weights.values())
+
+
+def test_a_run_without_a_folder_draws_its_frames(out: Path) -> None:
+    recipe = replace(TINY, out=str(out), stage="lines", simulated_px=64, steps=1)
+    assert train(recipe) == {}
+    assert load_network(out / LAST, "cpu").info.step == 1
+
+
+# -- going on ------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_run_goes_on_bit_by_bit(scenes: Path, out: Path) -> None:
+    changes = {"affine": 0.5, "erase": 0.5, "texture": 0.5, "replace_background": 0.5}
+    whole, killed = (recipe_of(scenes, out / name, steps=9, **changes) for name in ("whole", "killed"))
+    (out / "killed").mkdir(parents=True)
+    command = [sys.executable, "-m", "douga.train", *arguments(killed, out)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 120
+        while (
+            not (out / "killed" / RESUME).is_file() and process.poll() is None and time.monotonic() < deadline
+        ):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+    assert process.returncode == -signal.SIGKILL, said
+    assert state_of(out / "killed")["step"] < 9  # type: ignore[operator]
+    train(killed)
+    train(whole)
+    first, second = (state_of(out / name) for name in ("whole", "killed"))
+    for part in ("network", "average"):
+        assert all(torch.equal(value, second[part][key]) for key, value in first[part].items())
+    assert score_steps(out / "killed") == score_steps(out / "whole") == [2, 4, 6, 8, 9]
+    assert (out / "killed" / LAST).read_bytes()[-1000:] == (out / "whole" / LAST).read_bytes()[-1000:]
+
+
+def test_a_finished_run_is_left_alone_and_a_fresh_one_starts_anew(scenes: Path, out: Path) -> None:
+    recipe = recipe_of(scenes, out, steps=2)
+    train(recipe)
+    written = (out / LAST).stat().st_mtime_ns
+    assert train(recipe) == {}
+    assert (out / LAST).stat().st_mtime_ns == written
+    train(recipe, fresh=True)
+    assert (out / LAST).stat().st_mtime_ns > written
+    assert score_steps(out) == [2]
+
+
+def test_a_run_stops_once_it_gets_no_better(scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "score_cel", lambda *_: {"score": 0.5})
+    recipe = recipe_of(scenes, out, steps=9, validate_every=1, checkpoint_every=9, patience=2)
+    train(recipe)
+    assert score_steps(out) == [1, 2, 3]
+    assert load_network(out / BEST, "cpu").info.step == 1
+    assert load_network(out / LAST, "cpu").info.step == 3
+    assert train(recipe) == {}  # and does not go on when it is started again
+    assert score_steps(out) == [1, 2, 3]
+
+
+def test_the_best_weights_are_kept_beside_the_last(
+    scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([0.2, 0.6, 0.4])
+    monkeypatch.setattr(loop, "score_cel", lambda *_: {"score": next(scores)})
+    train(recipe_of(scenes, out, steps=3, validate_every=1, checkpoint_every=3))
+    assert load_network(out / BEST, "cpu").info.step == 2
+    assert load_network(out / LAST, "cpu").info.step == 3
+
+
+def test_a_run_starts_from_given_weights(scenes: Path, out: Path) -> None:
+    train(recipe_of(scenes, out / "first", steps=1, validate_every=9))
+    start = str(out / "first" / LAST)
+    second = recipe_of(
+        scenes, out / "second", steps=1, init_from=start, learning_rate=1e-12, weight_decay=0, average=0
+    )
+    train(second)
+    before, after = (load_network(out / name / LAST, "cpu", fused=False) for name in ("first", "second"))
+    learned = dict(before.network.named_parameters())
+    for key, value in after.network.named_parameters():
+        torch.testing.assert_close(value, learned[key], atol=1e-6, rtol=1e-3)
+    with pytest.raises(CheckpointError, match=r"init_from = .* make the recipe's entries equal"):
+        train(replace(second, width=9, out=str(out / "third")))
+
+
+@pytest.mark.parametrize("spoil", [b"noise", b"", None])
+def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
+    scenes: Path, out: Path, spoil: bytes | None
+) -> None:
+    recipe = recipe_of(scenes, out)
+    out.mkdir()
+    if spoil is None:
+        torch.save({"network": {}}, out / RESUME)
+    else:
+        (out / RESUME).write_bytes(spoil)
+    with pytest.raises(CheckpointError, match=r"last.pt: cannot go on from it .*--fresh or another --out"):
+        train(recipe)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "rates"),
+    [("cosine", [0.5, 1.0, 1.0, 0.55, 0.1]), ("linear", [0.5, 1.0, 1.0, 0.55, 0.1])],
+)
+def test_the_learning_rate_rises_then_falls(schedule: str, rates: list[float]) -> None:
+    recipe = replace(TINY, learning_rate=1.0, warmup_steps=2, steps=10, final_rate=0.1, schedule=schedule)
+    assert [learning_rate(recipe, step) for step in (0, 1, 2, 6, 10)] == pytest.approx(rates)
+    quarter = {"cosine": 0.1 + 0.9 * 0.853553, "linear": 0.1 + 0.9 * 0.75}[schedule]
+    assert learning_rate(recipe, 4) == pytest.approx(quarter)
+
+
+# -- the command ---------------------------------------------------------------------------------------------
+
+
+def test_mistakes_end_with_one_sentence_and_status_2(
+    scenes: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out.mkdir()
+    given = arguments(recipe_of(scenes, out), out)
+    for more, message in (
+        (["--steps", "many"], "steps = 'many': expected a whole number"),
+        (["--data", str(out / "none")], "none: no productions here"),
+        (["--device", "cuda:99"], "this machine has none such"),
+        (["--init-from", "nowhere"], "nowhere: no such weights"),
+        (["--out", str(out / "recipe.toml")], "recipe.toml: cannot be written"),
+    ):
+        assert main([*given, *more]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("douga: ")
+        assert message in said
+        assert said.count("\n") == 1
+
+
+def test_the_command_line_trains(scenes: Path, out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out.mkdir()
+    assert main([*arguments(recipe_of(scenes, out), out), "--steps", "1"]) == 0
+    assert "douga: cel on cpu, 5 frames, step 0 of 1" in capsys.readouterr().out
+    assert load_network(out / BEST, "cpu").info.step == 1
+
+
+# -- several processes ---------------------------------------------------------------------------------------
+
+
+def test_two_processes_train_together(scenes: Path, out: Path) -> None:
+    recipe = recipe_of(scenes, out, stage="lines", steps=2, patience=5)
+    out.mkdir()
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "douga.train"]
+    command = [sys.executable, *launch, *arguments(recipe, out)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert score_steps(out) == [2]
+    weights = load_network(out / LAST, "cpu")
+    assert weights.info.step == 2
+    assert all(value.isfinite().all() for value in weights.network.state_dict().values())
+
+
+def test_a_batch_that_does_not_divide_is_refused(
+    scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(RecipeError, match="batch = 2: does not divide among 3 processes"):
+        train(recipe_of(scenes, out))

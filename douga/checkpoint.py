@@ -94,6 +94,7 @@ def save_network(path: Path, network: Gcn, info: WeightsInfo, *, half: bool = Tr
     header = {"format": FORMAT, "classes": [c.key for c in DougaClass], **asdict(info)}
     with atomic_path(path) as temporary:
         save_file(tensors, str(temporary), {"douga": json.dumps(header)})
+        Path(temporary).chmod(0o644)  # the library writes files that only their owner can read
 
 
 def read_info(path: Path) -> tuple[WeightsInfo, dict[str, Any]]:
@@ -160,6 +161,12 @@ def fold_norms(network: nn.Module) -> None:
         before = name, child
 
 
+def in_short(exc: Exception, *, length: int = 200) -> str:
+    """The beginning of an error's message in one line: torch lists every tensor that does not fit."""
+    text = " ".join(str(exc).split())
+    return text if len(text) <= length else text[:length] + " ..."
+
+
 def _build(path: Path, info: WeightsInfo) -> Gcn:
     """The network that a checkpoint describes, with its weights as float32. Raises CheckpointError."""
     try:
@@ -174,6 +181,7 @@ def _build(path: Path, info: WeightsInfo) -> Gcn:
         network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except (RuntimeError, SafetensorError, OSError) as exc:
         raise CheckpointError(
-            f"{path}: the weights do not fit the network that its header describes ({exc}); export it again"
+            f"{path}: the weights do not fit the network that its header describes ({in_short(exc)}); "
+            "export it again"
         ) from exc
     return network

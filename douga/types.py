@@ -56,7 +56,9 @@ class CelMask:
     def __post_init__(self) -> None:
         _require(self.mask, name="CelMask.mask", ndim=2)
         if not np.isin(np.unique(self.mask), (0, 255)).all():
-            raise InputError("CelMask.mask: expected only 0 and 255; threshold it first, e.g. (m > 127) * 255")
+            raise InputError(
+                "CelMask.mask: expected only 0 and 255; threshold it first, e.g. (m > 127) * 255"
+            )
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,10 @@ class ClassMap:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a layered file. rgba: (H, W, 4) uint8, sRGB, straight alpha. name: as the paint program shows it.
+    """One layer of a layered file.
 
-    group: name of the group that holds the layer, or None at the top level. visible: shown when the file is opened.
+    name: as the paint program shows it. rgba: (H, W, 4) uint8, sRGB, straight alpha. group: the group that
+    holds the layer, or None at the top level. visible: shown when the file is opened.
     """
 
     name: str

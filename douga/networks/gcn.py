@@ -177,13 +177,18 @@ class Gcn(nn.Module):
         return self.forward_both(image)[1]
 
     def forward_both(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """The context road's own answer (B, classes, h/2, w/2), which training looks at too, and `forward`'s."""
+        """The context road's own answer (B, classes, h/2, w/2), which training looks at too; `forward`'s."""
         context = self.context(self.shrink(image))
         coarse = self.coarse(context)
-        h, w = image.shape[-2:]
         if self.detail is None:
-            return coarse, _resize(coarse, (h, w))
-        return coarse, self.detail(image, _resize(context, ((h + 1) // 2, (w + 1) // 2)))
+            return coarse, _resize(coarse, image.shape[-2:])
+        return coarse, self.detail(image, self.context_at_half(context, image))
+
+    @staticmethod
+    def context_at_half(context: Tensor, image: Tensor) -> Tensor:
+        """The context as the detail road takes it. (B, width, h, w) -> (B, width, ceil(H/2), ceil(W/2))"""
+        h, w = image.shape[-2:]
+        return _resize(context, ((h + 1) // 2, (w + 1) // 2))
 
     def forward_windows(self, small: Tensor, windows: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Training: whole frames small, full resolution only in windows of them.

@@ -28,6 +28,7 @@ from douga.postprocess.skeleton import (
     thin,
     unpadded,
     widen,
+    without_pinholes,
 )
 from douga.types import F32, U8, ClassMap
 
@@ -36,6 +37,7 @@ __all__ = ["clean_douga"]
 _ROUNDS = 12  # two or three are enough but for noise
 _SPUR_PX = 3
 _SEAM_PX = 16
+_PINHOLE_PX = 24  # doubt inside of a thick line: each hole would become a ring of its skeleton
 _THICK = 1.3  # of the drawing's median line: a band that may be two lines side by side
 _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
@@ -67,7 +69,7 @@ def clean_douga(
     raw_lines = padded((line_probability > 0.5).view(np.uint8))
     skeleton = drawn_path(raw_lines, line_width_px)
     if skeleton is None:
-        skeleton = _first_skeleton(raw_lines, _trace_excess(probabilities))
+        skeleton = _first_skeleton(without_pinholes(raw_lines, _PINHOLE_PX), _trace_excess(probabilities))
     skeleton = _tidy(skeleton, raw_lines, line_probability, line_width_px, gap_px, min_line_px)
     y, x = np.divmod(line_pixels(skeleton), skeleton.shape[1])
     votes = np.stack([probabilities[c][y - 1, x - 1] for c in LINE_CLASSES]).astype(np.float32)

@@ -141,6 +141,14 @@ def _beside(mask: U8, pixels: Index) -> Index:
     return line_pixels(seen)
 
 
+def without_pinholes(mask: U8, hole_px: int) -> U8:
+    """Fill the holes of fewer than `hole_px` pixels, 4-connected, in a padded 0/1 mask."""
+    _, label, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
+    small = (stats[:, cv2.CC_STAT_AREA] < hole_px).astype(np.uint8)
+    small[[0, label[0, 0]]] = 0  # the lines themselves, and what lies around the frame
+    return mask | small[label]
+
+
 def hollow(mask: U8) -> U8:
     """Take the inside out of solid shapes: a blob has no middle line, and its thickness would cost time.
 

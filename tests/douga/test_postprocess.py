@@ -303,3 +303,11 @@ def test_thinning_keeps_what_is_connected(seed: int, share: float) -> None:
         assert counts[0] == counts[1]
     assert np.array_equal(thinned, unpadded(thin(padded(thinned))))
     assert not (thinned & ~mask).any()
+
+
+def test_pinholes_of_a_thick_line_leave_no_rings() -> None:
+    ids = np.zeros((40, 120), np.uint8)
+    ids[16:24, 10:110] = DougaClass.VISIBLE_LINE
+    ids[19:21, 20:100:8] = DougaClass.FLAT  # doubt in its middle
+    cleaned = clean_douga(one_hot(ids), line_width_px=1).ids
+    assert (cleaned[:, 15:105] == DougaClass.VISIBLE_LINE).sum(0).max() == 1

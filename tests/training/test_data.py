@@ -117,8 +117,19 @@ def test_a_cel_sample_is_the_frame_small_and_windows_of_it(scenes: Path) -> None
         np.testing.assert_array_equal(ids, mask[y0:y1, x0:x1] > 127)
 
 
-def test_a_lines_sample_is_a_crop_with_its_classes(scenes: Path) -> None:
-    recipe = recipe_of(scenes, input_mode="concatenated", **QUIET)
+def test_a_lines_sample_has_mask_and_classes_small_and_in_windows(scenes: Path) -> None:
+    sample = samples_of(recipe_of(scenes, input_mode="concatenated"), validation=True)[0]
+    ids, mask = (read_image(scenes, kind, "000005") for kind in ("classes", "cel_mask"))
+    assert sample["small"].shape == (4, 36, 64)
+    np.testing.assert_array_equal(sample["small_ids"], ids[5::10, 5::10])  # the middle of each 10 x 10 cell
+    for window, truth, box in zip(sample["windows"], sample["ids"], sample["boxes"], strict=True):
+        x0, y0, x1, y1 = (box * torch.tensor([320, 180, 320, 180])).round().int().tolist()
+        np.testing.assert_array_equal(truth, ids[y0:y1, x0:x1])
+        np.testing.assert_array_equal(window[3] > 0, mask[y0:y1, x0:x1] > 0)
+
+
+def test_a_network_without_a_whole_frame_gets_crops(scenes: Path) -> None:
+    recipe = recipe_of(scenes, input_mode="concatenated", context_px=0, **QUIET)
     sample = samples_of(recipe, validation=True)[1]
     assert sample["image"].shape == (4, 64, 64)
     assert sample["ids"].dtype == torch.int64
@@ -143,12 +154,12 @@ def test_validation_shows_each_frame_as_it_is_and_as_it_was_broadcast(scenes: Pa
 
 
 def test_frames_smaller_than_the_crop_are_mirrored_outwards(scenes: Path) -> None:
-    assert samples_of(recipe_of(scenes, crop_px=400))[0]["image"].shape == (3, 400, 400)
-    assert samples_of(recipe_of(scenes, "cel", crop_px=400))[0]["windows"].shape == (2, 3, 400, 400)
+    assert samples_of(recipe_of(scenes, crop_px=400, context_px=0))[0]["image"].shape == (3, 400, 400)
+    assert samples_of(recipe_of(scenes, crop_px=400))[0]["windows"].shape == (2, 3, 400, 400)
 
 
 def test_the_simulator_draws_on_the_fly() -> None:
-    recipe = Recipe(stage="lines", simulated=1, simulated_px=64, crop_px=64, broadcast=0.5)
+    recipe = Recipe(stage="lines", simulated=1, simulated_px=64, crop_px=64, context_px=0, broadcast=0.5)
     assert open_folders(recipe) == ([], [])
     samples = Samples(recipe, [])
     first, again = samples[3], samples[3]

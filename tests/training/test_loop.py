@@ -24,6 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from douga.checkpoint import load_network
 from douga.errors import CheckpointError, RecipeError
+from douga.networks.gcn import Gcn
 from douga.train import main
 
 TINY = Recipe(
@@ -104,20 +105,19 @@ def test_a_run_leaves_weights_scores_and_logs(scenes: Path, out: Path, stage: st
 
 
 def test_training_lowers_the_loss(scenes: Path, out: Path) -> None:
-    recipe = recipe_of(
-        scenes, out, stage="lines", steps=20, validate_every=99, learning_rate=3e-3, average=0.5
-    )
+    """Here on crops, which is the other way to train."""
+    steps = {"steps": 20, "validate_every": 20, "checkpoint_every": 20}
+    recipe = recipe_of(scenes, out, stage="lines", context_px=0, learning_rate=3e-3, average=0.5, **steps)
     samples = Samples(recipe, open_folders(recipe)[0])
     batch = {key: torch.stack([samples[i][key] for i in range(6)]) for key in ("image", "ids")}
 
-    def loss() -> float:
-        network = load_network(out / LAST, "cpu").network
+    def loss(network: torch.nn.Module) -> float:
         return torch.nn.functional.cross_entropy(network(batch["image"]), batch["ids"]).item()
 
-    train(replace(recipe, steps=2))
-    before = loss()
-    train(recipe, fresh=True)
-    assert loss() < 0.8 * before
+    torch.manual_seed(recipe.seed)
+    before = loss(Gcn(recipe.network).eval())
+    train(recipe)
+    assert loss(load_network(out / LAST, "cpu").network) < 0.9 * before
 
 
 @pytest.mark.parametrize("loss", ["weighted", "focal"])
@@ -128,7 +128,7 @@ def test_every_loss_trains(scenes: Path, out: Path, loss: str) -> None:
 
 
 def test_a_run_without_a_folder_draws_its_frames(out: Path) -> None:
-    recipe = replace(TINY, out=str(out), stage="lines", simulated_px=64, steps=1)
+    recipe = replace(TINY, out=str(out), stage="lines", context_px=0, simulated_px=64, steps=1)
     assert train(recipe) == {}
     assert load_network(out / LAST, "cpu").info.step == 1
 
@@ -138,11 +138,11 @@ def test_a_run_without_a_folder_draws_its_frames(out: Path) -> None:
 
 def test_a_killed_run_goes_on_bit_by_bit(scenes: Path, out: Path) -> None:
     changes = {"affine": 0.5, "erase": 0.5, "texture": 0.5, "replace_background": 0.5}
-    whole, killed = (recipe_of(scenes, out / name, steps=9, **changes) for name in ("whole", "killed"))
+    whole, killed = (recipe_of(scenes, out / name, steps=7, **changes) for name in ("whole", "killed"))
     (out / "killed").mkdir(parents=True)
     command = [sys.executable, "-m", "douga.train", *arguments(killed, out)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while (
             not (out / "killed" / RESUME).is_file() and process.poll() is None and time.monotonic() < deadline
         ):
@@ -151,13 +151,13 @@ def test_a_killed_run_goes_on_bit_by_bit(scenes: Path, out: Path) -> None:
         assert process.stderr is not None
         said = process.stderr.read().decode()
     assert process.returncode == -signal.SIGKILL, said
-    assert state_of(out / "killed")["step"] < 9  # type: ignore[operator]
+    assert state_of(out / "killed")["step"] < 7  # type: ignore[operator]
     train(killed)
     train(whole)
     first, second = (state_of(out / name) for name in ("whole", "killed"))
     for part in ("network", "average"):
         assert all(torch.equal(value, second[part][key]) for key, value in first[part].items())
-    assert score_steps(out / "killed") == score_steps(out / "whole") == [2, 4, 6, 8, 9]
+    assert score_steps(out / "killed") == score_steps(out / "whole") == [2, 4, 6, 7]
     assert (out / "killed" / LAST).read_bytes()[-1000:] == (out / "whole" / LAST).read_bytes()[-1000:]
 
 
@@ -218,8 +218,11 @@ def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
         torch.save({"network": {}}, out / RESUME)
     else:
         (out / RESUME).write_bytes(spoil)
-    with pytest.raises(CheckpointError, match=r"last.pt: cannot go on from it .*--fresh or another --out"):
+    with pytest.raises(
+        CheckpointError, match=r"last.pt: cannot go on from it .*--fresh or another --out"
+    ) as caught:
         train(recipe)
+    assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
@@ -271,7 +274,7 @@ def test_two_processes_train_together(scenes: Path, out: Path) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "douga.train"]
     command = [sys.executable, *launch, *arguments(recipe, out)]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        command, capture_output=True, text=True, timeout=900, env=os.environ | {"OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert score_steps(out) == [2]

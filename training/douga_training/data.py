@@ -36,8 +36,6 @@ U8 = NDArray[np.uint8]
 # First numbers of the samples that are not trained on, far from those that are.
 VALIDATION = 1 << 32
 COUNTING = 1 << 33
-
-
 # Classes of few pixels: a third of the windows looks for them.
 RARE = (DougaClass.COLOR_EDGE, DougaClass.HIGHLIGHT_LINE, DougaClass.COLOR_FILL, DougaClass.HIGHLIGHT_FILL)
 
@@ -96,8 +94,8 @@ class Samples(Dataset[dict[str, Tensor]]):
     """Samples of a recipe, endless: any number is a valid index.
 
     Where the context is the whole frame: {"small" (C, h, w), "small_ids" (h/2, w/2), "windows" (K, C, S, S),
-    "boxes" (K, 4), "ids" (K, S, S)}. Where it is a crop: {"image" (C, S, S), "ids" (S, S)}. Images are float32
-    as `to_tensor` makes them, ids int64.
+    "boxes" (K, 4), "ids" (K, S, S)}. Where it is a crop: {"image" (C, S, S), "ids" (S, S)}. Images are
+    float32 as `to_tensor` makes them, ids int64.
     """
 
     def __init__(self, recipe: Recipe, folders: list[SceneFolder], *, validation: bool = False) -> None:
@@ -110,8 +108,7 @@ class Samples(Dataset[dict[str, Tensor]]):
         picture = _at_least(self._picture(number, rng), self.recipe.crop_px)
         return self._framed(picture, rng) if self.recipe.context_px else self._cropped(picture, rng)
 
-    # -- where the pictures come from
-    # --------------------------------------------------------------------------
+    # -- where the pictures come from ------------------------------------------------------------------------
 
     def _locate(self, index: int) -> tuple[SceneFolder, int]:
         for folder in self.folders:
@@ -157,8 +154,7 @@ class Samples(Dataset[dict[str, Tensor]]):
             plate = cv2.resize(plate, alpha.shape[::-1], interpolation=cv2.INTER_AREA)
         return Picture(over_background(cel, alpha, plate), without_book(picture.ids), picture.mask)
 
-    # -- the two kinds of samples
-    # ------------------------------------------------------------------------------
+    # -- the two kinds of samples ----------------------------------------------------------------------------
 
     def _cropped(self, picture: Picture, rng: np.random.Generator) -> dict[str, Tensor]:
         """A crop at native resolution, for networks whose context road sees no more than that."""
@@ -201,11 +197,12 @@ class Samples(Dataset[dict[str, Tensor]]):
         return _ids(picture.mask > 127 if self.recipe.stage == "cel" else picture.ids)
 
     def _small_truth(self, picture: Picture, size_wh: tuple[int, int]) -> Tensor:
-        """What the context road should answer: most of a cell for the cel, its middle pixel for the classes."""
+        """What the context road should answer: most of a cell for the cel, its middle for classes."""
         if self.recipe.stage == "cel":
             return _ids(cv2.resize(picture.mask, size_wh, interpolation=cv2.INTER_AREA) > 127)
         h, w = picture.ids.shape
-        rows, columns = ((2 * np.arange(n) + 1) * side // (2 * n) for n, side in zip(size_wh[::-1], (h, w), strict=True))
+        rows = (2 * np.arange(size_wh[1]) + 1) * h // (2 * size_wh[1])
+        columns = (2 * np.arange(size_wh[0]) + 1) * w // (2 * size_wh[0])
         return _ids(picture.ids[rows][:, columns])
 
     def _given_mask(self, picture: Picture, rng: np.random.Generator) -> U8:
@@ -216,7 +213,7 @@ class Samples(Dataset[dict[str, Tensor]]):
         return mistaken_mask(picture.mask, rng)
 
     def _aim(self, picture: Picture, rng: np.random.Generator) -> U8:
-        """Where windows are cut: on the border of the cel for stage one, often on rare classes for stage two."""
+        """Where windows are cut: mostly on the border of the cel, or in stage two often on rare classes."""
         if self.recipe.stage == "cel":
             return _border(picture.mask) if rng.random() < 0.7 else picture.mask
         return np.isin(picture.ids, RARE).astype(np.uint8) if rng.random() < 0.3 else picture.mask

@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from douga import __version__
-from douga.checkpoint import WeightsInfo, choose_device, load_network, save_network
+from douga.checkpoint import WeightsInfo, choose_device, in_short, load_network, save_network
 from douga.errors import CheckpointError, DougaError, OutputError, RecipeError
 from douga.frame_io import atomic_path
 from douga.networks.gcn import Gcn
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 @dataclass
 class _Run:
-    """Everything that changes while a run goes on. average: the running average of the weights, which is kept.
+    """Everything that changes while a run goes on. average: the running average of weights, which is kept.
 
     best: the best score so far. stale: validations since then.
     """
@@ -239,7 +239,10 @@ def _new_network(recipe: Recipe) -> Gcn:
 
 @torch.no_grad()
 def _follow(average: Gcn, network: Gcn, decay: float) -> None:
-    """Move the average of the weights a little towards them. The statistics of normalisation move at the same pace: those of today would not fit weights of the past."""
+    """Move the average of the weights a little towards them.
+
+    The statistics of normalisation move at the same pace: those of today would not fit weights of the past.
+    """
     here = network.state_dict()
     for key, value in average.state_dict().items():
         if value.is_floating_point():
@@ -302,10 +305,12 @@ def _log(writer: Any, step: int, **values: float) -> None:
             writer.add_scalar(f"train/{key}", value, step)
 
 
+# Entries that say where a run took place and not what was trained: paths of a studio are nobody else's business.
+_OF_THE_MACHINE = ("out", "device", "threads", "data", "validation", "init_from")
+
+
 def _save(path: Path, network: Gcn, recipe: Recipe, step: int) -> None:
-    settings = {
-        key: value for key, value in asdict(recipe).items() if key not in ("out", "device", "threads")
-    }
+    settings = {key: value for key, value in asdict(recipe).items() if key not in _OF_THE_MACHINE}
     info = WeightsInfo(recipe.stage, recipe.network, recipe.input_mode, step, settings, __version__)
     save_network(path, network, info)
 
@@ -335,7 +340,7 @@ def _resume(path: Path, run: _Run, device: torch.device) -> None:
         run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
     except (RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError, UnpicklingError) as exc:
         raise CheckpointError(
-            f"{path}: cannot go on from it ({exc}); start anew with --fresh or another --out"
+            f"{path}: cannot go on from it ({in_short(exc)}); start anew with --fresh or another --out"
         ) from exc
 
 

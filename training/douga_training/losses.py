@@ -35,8 +35,8 @@ def dice(logits: Tensor, ids: Tensor) -> Tensor:
 def frequency_weights(counts: Tensor) -> Tensor:
     """Weights (C,) by the reciprocal of each class's count of pixels, mean one over the classes seen.
 
-    Kugler 5.5.1. The rarest class weighs at most 100 times the commonest, so that a class of a few pixels does not rule
-    the loss.
+    Kugler 5.5.1. The rarest class weighs at most 100 times the commonest, so that a class of a few pixels
+    does not rule the loss.
     """
     share = counts.double() / counts.sum().clamp(min=1)
     seen = share > 0

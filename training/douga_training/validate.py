@@ -19,15 +19,21 @@ _TOLERANCE_PX = 2.0
 
 
 def score_cel(network: Gcn, batches: Iterable[dict[str, Tensor]], device: torch.device) -> dict[str, float]:
-    """IoU of the cel on small frames ("context_iou") and in windows ("iou"); "score" is their mean."""
-    counts = np.zeros((2, 2))  # coarse and final answers: intersection, union
+    """IoU of the cel in the final answer ("iou") and, with whole frames, in the context's ("context_iou").
+
+    "score" is their mean.
+    """
+    counts, framed = np.zeros((2, 2)), False  # coarse and final answers: intersection, union
     for batch in batches:
         coarse, answer, _, truth = _answers(network, batch, device)
         counts[1] += _overlap(answer.argmax(1).cpu() == 1, truth == 1)
-        if "small_ids" in batch:
+        framed = "small_ids" in batch
+        if framed:
             counts[0] += _overlap(coarse.argmax(1).cpu() == 1, batch["small_ids"] == 1)
-    context, final = (float(both / union) if union else float("nan") for both, union in counts)
-    return {"context_iou": context, "iou": final, "score": float(np.nanmean([context, final]))}
+    # Where there is no cel and none was found, that is all right.
+    context, final = (float(both / union) if union else 1.0 for both, union in counts)
+    judged = {"iou": final, "context_iou": context} if framed else {"iou": final}
+    return {**judged, "score": float(np.mean(list(judged.values())))}
 
 
 def _overlap(found: Tensor, truth: Tensor) -> tuple[int, int]:
@@ -37,7 +43,7 @@ def _overlap(found: Tensor, truth: Tensor) -> tuple[int, int]:
 def _answers(
     network: Gcn, batch: dict[str, Tensor], device: torch.device
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Coarse logits, final logits (N, classes, S, S), and the images (N, C, S, S) and ids (N, S, S) of these."""
+    """Coarse logits, final logits (N, classes, S, S), and images (N, C, S, S) and ids (N, S, S) of these."""
     with torch.autocast(device.type, torch.bfloat16):
         if "image" in batch:
             return *network.forward_both(batch["image"].to(device)), batch["image"], batch["ids"]

@@ -1,7 +1,7 @@
 """What `speed` runs in a process of its own, so that neither memory nor caches of another measurement count.
 
-python -m douga_training.bench.probe NAME THREADS ARGUMENT... prints one line of JSON. THREADS 0 means as many as the
-machine has.
+python -m douga_training.bench.probe NAME THREADS ARGUMENT... prints one line of JSON. THREADS 0 means as
+many as the machine has.
 """
 
 from __future__ import annotations

@@ -12,7 +12,10 @@ from douga_training.simulate.sheet import Rgb
 
 @dataclass(frozen=True)
 class Swatch:
-    """The paints of one material, sRGB 0 to 255: normal, first and second shadow, highlight, and its line colour."""
+    """The paints of one material: normal, first and second shadow, highlight, and its line colour.
+
+    sRGB, each 0 to 255.
+    """
 
     normal: Rgb
     shade: Rgb
@@ -44,9 +47,9 @@ def swatch(
 ) -> Swatch:
     """Make the paints of a material from its normal colour.
 
-    Shadows are darker, a little more saturated and turned towards blue or violet; highlights lighter and turned
-    towards yellow. Very dark and very light paints keep a visible step. line_kind: "black", "dark" (nearly black,
-    tinted) or "tint" (a dark shade of the paint).
+    Shadows are darker, a little more saturated and turned towards blue or violet; highlights lighter and
+    turned towards yellow. Very dark and very light paints keep a visible step. line_kind: "black", "dark"
+    (nearly black, tinted) or "tint" (a dark shade of the paint).
     """
     cool = rng.uniform(0.62, 0.8)
     step = rng.uniform(0.0, 0.045)

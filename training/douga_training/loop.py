@@ -305,7 +305,7 @@ def _log(writer: Any, step: int, **values: float) -> None:
             writer.add_scalar(f"train/{key}", value, step)
 
 
-# Entries that say where a run took place and not what was trained: paths of a studio are nobody else's business.
+# Entries that say where a run took place, not what was trained; a studio's paths are its own business.
 _OF_THE_MACHINE = ("out", "device", "threads", "data", "validation", "init_from")
 
 

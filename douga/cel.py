@@ -7,29 +7,49 @@ import numpy as np
 
 from douga.checkpoint import LoadedNetwork
 from douga.errors import CheckpointError
-from douga.inference import predict
+from douga.inference import Box, OnStep, predict_near_borders
 from douga.preprocess import to_tensor
 from douga.types import F32, U8, CelMask, Frame
 
 # Islands and holes below this share of the frame are doubt, not drawing: 8 x 8 px at 1920 x 1080.
 _SPECK_SHARE = 64 / (1920 * 1080)
+# How far from a border of the small answer full resolution still decides: 48 px at 1920 x 1080.
+_BORDER_CELLS = 8
 
 
-def cel_probability(frame: Frame, network: LoadedNetwork) -> F32:
+def cel_probability(
+    frame: Frame,
+    network: LoadedNetwork,
+    *,
+    region: Box | None = None,
+    on_step: OnStep = lambda share: None,
+) -> F32:
     """How surely each pixel is cel. Returns (H, W) float32, 0 to 1.
 
-    Raises CheckpointError where the network is not one of stage one.
+    region, on_step: see `douga.inference.predict_near_borders`. Raises CheckpointError where the network is
+    not one of stage one.
     """
     if network.info.stage != "cel":
         raise CheckpointError(
             f"{network.path}: weights of stage {network.info.stage!r}; stage one needs 'cel' weights"
         )
-    return predict(network, to_tensor(frame.rgb))[1].float().numpy()
+    image = to_tensor(frame.rgb)
+    return predict_near_borders(network, image, cells=_BORDER_CELLS, region=region, on_step=on_step)
 
 
-def find_cel(frame: Frame, network: LoadedNetwork) -> CelMask:
-    """Separate cel from background and books, without specks. Returns a mask of its size. Raises as above."""
-    mask = (cel_probability(frame, network) >= 0.5).astype(np.uint8)
+def find_cel(
+    frame: Frame,
+    network: LoadedNetwork,
+    *,
+    region: Box | None = None,
+    on_step: OnStep = lambda share: None,
+) -> CelMask:
+    """Separate cel from background and books, without specks. Returns a mask of the frame's size.
+
+    region: where it has to be exact; outside of it the context's small answer is enough. Otherwise as above.
+    """
+    probability = cel_probability(frame, network, region=region, on_step=on_step)
+    mask = (probability >= 0.5).astype(np.uint8)
     speck_px = round(_SPECK_SHARE * mask.size)
     return CelMask((1 - without_specks(1 - without_specks(mask, speck_px), speck_px)) * np.uint8(255))
 

@@ -1,54 +1,200 @@
-"""Runs a network on a whole frame: context once, full resolution in bands where memory is short."""
+"""Runs a network on a whole frame: context once, then full resolution in windows, where it is wanted.
+
+The work goes in steps: the context is one, every window another. Between them whoever waits is told, and can
+give the work up.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from douga.checkpoint import LoadedNetwork
 from douga.networks.gcn import DetailRoad, Gcn
 
-# Full-resolution pixels held at once. A band of this size needs about 0.6 GiB on the CPU.
+# Full-resolution pixels held at once. A window of this size needs about 0.6 GiB on the CPU.
 BAND_PX = 1 << 20
-
-
 # Rows that a band has at least. Each band also computes the path's reach above and below, for nothing.
 _MIN_ROWS = 64
+# Where only parts of the frame are wanted, bands are this high: low enough to leave much out, high enough
+# that the reach around a window does not eat what is saved.
+_PARTIAL_ROWS = 192
+
+Box = tuple[int, int, int, int]  # x, y, width and height in px
+# Is told the share of the steps that are done, 0 to below 1, before each of them; what it raises ends the
+# work.
+OnStep = Callable[[float], None]
+
+
+def _no_word(share: float) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame whose context is known.
+
+    image: (1, C, H, W) on the network's device. features: (1, width, h, w), what the full-resolution path is
+    told. coarse: (classes, h, w) float32 on the CPU, the context's own probabilities.
+    """
+
+    image: Tensor
+    features: Tensor
+    coarse: Tensor
 
 
 def predict(
-    loaded: LoadedNetwork, image: Tensor, *, band_px: int = BAND_PX, precision: torch.dtype = torch.bfloat16
+    loaded: LoadedNetwork,
+    image: Tensor,
+    *,
+    band_px: int = BAND_PX,
+    precision: torch.dtype = torch.bfloat16,
+    region: Box | None = None,
+    on_step: OnStep = _no_word,
 ) -> Tensor:
     """Class probabilities of one frame.
 
     image: (C, H, W) float32 from `douga.preprocess.to_tensor`. precision: bfloat16, which the networks are
-    trained in, or float32. Returns (classes, H, W) float16 on the CPU, summing to one. A frame above
-    `band_px` runs in bands that overlap by the full-resolution path's whole reach, while the context sees
-    the frame as one; so the seams are those of rounding only.
+    trained in, or float32. region: answer only this part; the context still sees the whole frame. Returns
+    (classes, H, W), or of the region's size, float16 on the CPU, summing to one. What is above `band_px` runs
+    in bands that overlap by the full-resolution path's whole reach; so the seams are those of rounding only.
     """
-    network = loaded.network
-    assert isinstance(network, Gcn)
-    batch = image[None].to(loaded.device).contiguous(memory_format=torch.channels_last)  # (1, C, H, W)
-    # A CPU without bfloat16 computes the same, only slower.
-    half = precision is not torch.float32
-    with torch.inference_mode(), torch.autocast(loaded.device.type, torch.bfloat16, enabled=half):
+    network = _gcn(loaded)
+    h, w = image.shape[-2:]
+    left, top, width, height = region or (0, 0, w, h)
+    with torch.inference_mode(), _autocast(loaded, precision):
         if network.detail is None:
-            return _probabilities(network(batch))
-        h, w = batch.shape[-2:]
-        context = network.context_at_half(network.context(network.shrink(batch)), batch)
-        rows = max(_MIN_ROWS, band_px // w)
-        bands = [_band(network.detail, batch, context, top, min(top + rows, h)) for top in range(0, h, rows)]
-    return torch.cat(bands, 1)
+            on_step(0.0)
+            answer = _probabilities(network(_batch(loaded, image)))
+            return answer[:, top : top + height, left : left + width].contiguous()
+        rows = max(_MIN_ROWS, band_px // width)
+        bands = [(left, y, width, min(rows, top + height - y)) for y in range(top, top + height, rows)]
+        on_step(0.0)
+        prepared = _prepare(loaded, image)
+        answers = []
+        for done, window in enumerate(bands, 1):
+            on_step(done / (len(bands) + 1))
+            answers.append(_window(network.detail, prepared, window))
+    return torch.cat(answers, 1)
 
 
-def _band(detail: DetailRoad, batch: Tensor, context: Tensor, top: int, bottom: int) -> Tensor:
-    """Rows top to bottom of the answer, computed with enough rows around them."""
-    start = max(0, top - detail.reach_px) // 2 * 2  # even, so that the half-size grid stays where it is
-    end = min(batch.shape[-2], bottom + detail.reach_px)
-    logits = detail(batch[:, :, start:end], context[:, :, start // 2 : (end + 1) // 2])
-    return _probabilities(logits[:, :, top - start : bottom - start])
+def predict_near_borders(
+    loaded: LoadedNetwork,
+    image: Tensor,
+    *,
+    cells: int,
+    precision: torch.dtype = torch.bfloat16,
+    region: Box | None = None,
+    on_step: OnStep = _no_word,
+) -> NDArray[np.float32]:
+    """Probability of class 1 of a network with two classes: full resolution decides near borders only.
+
+    Far from any border in the context's own answer, that answer stands: a pixel inside a large flat area is
+    told from one of the background by what is around it, not by its neighbours, and most of the frame need
+    not be computed at full resolution. cells: how near, in cells of the context's answer (6 px of a frame of
+    1920 x 1080 where the context is 640 px wide). region: full resolution within this part only. Arguments
+    otherwise as in `predict`. Returns (H, W) float32, 0 to 1, of the whole frame.
+    """
+    network = _gcn(loaded)
+    if network.detail is None:
+        return predict(loaded, image, precision=precision, on_step=on_step)[1].float().numpy()
+    h, w = image.shape[-2:]
+    with torch.inference_mode(), _autocast(loaded, precision):
+        on_step(0.0)
+        prepared = _prepare(loaded, image)
+        answer = _enlarged(prepared.coarse[1], (h, w))
+        wanted = _near_border(answer >= 0.5, prepared.coarse.shape[-2:], cells)
+        if region is not None:
+            wanted = _within(wanted, region)
+        windows = list(windows_over(wanted, margin_px=2 * network.detail.reach_px))
+        for done, (x, y, width, height) in enumerate(windows, 1):
+            on_step(done / (len(windows) + 1))
+            fine = _window(network.detail, prepared, (x, y, width, height))[1].float().numpy()
+            part = np.s_[y : y + height, x : x + width]
+            answer[part] = np.where(wanted[part], fine, answer[part])
+    return answer
+
+
+def _gcn(loaded: LoadedNetwork) -> Gcn:
+    assert isinstance(loaded.network, Gcn)
+    return loaded.network
+
+
+def _autocast(loaded: LoadedNetwork, precision: torch.dtype) -> torch.autocast:
+    # A CPU without bfloat16 computes the same, only slower.
+    return torch.autocast(loaded.device.type, torch.bfloat16, enabled=precision is not torch.float32)
+
+
+def _batch(loaded: LoadedNetwork, image: Tensor) -> Tensor:
+    return image[None].to(loaded.device).contiguous(memory_format=torch.channels_last)  # (1, C, H, W)
+
+
+def _prepare(loaded: LoadedNetwork, image: Tensor) -> Prepared:
+    """Run the context road."""
+    network, batch = _gcn(loaded), _batch(loaded, image)
+    features = network.context(network.shrink(batch))
+    coarse = network.coarse(features)[0].float().softmax(0).cpu()
+    return Prepared(batch, network.context_at_half(features, batch), coarse)
+
+
+def _window(detail: DetailRoad, prepared: Prepared, window: Box) -> Tensor:
+    """The answer within a window, (classes, height, width), computed with enough pixels around it."""
+    x, y, width, height = window
+    image, features = prepared.image, prepared.features
+    # Even, so that the half-size grid stays where it is.
+    top, left = max(0, y - detail.reach_px) // 2 * 2, max(0, x - detail.reach_px) // 2 * 2
+    bottom = min(image.shape[-2], y + height + detail.reach_px)
+    right = min(image.shape[-1], x + width + detail.reach_px)
+    half = features[:, :, top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
+    logits = detail(image[:, :, top:bottom, left:right], half)
+    return _probabilities(logits[:, :, y - top : y - top + height, x - left : x - left + width])
 
 
 def _probabilities(logits: Tensor) -> Tensor:
     """(1, classes, H, W) logits -> (classes, H, W) float16 on the CPU."""
     return logits[0].float().softmax(0).half().cpu()
+
+
+def _enlarged(plane: Tensor, size_hw: tuple[int, int]) -> NDArray[np.float32]:
+    """(h, w) -> (H, W), bilinear."""
+    double = torch.nn.functional.interpolate(plane[None, None], size_hw, mode="bilinear", align_corners=False)
+    return double[0, 0].numpy()
+
+
+def _near_border(
+    mask: NDArray[np.bool_], cells_hw: torch.Size | tuple[int, int], cells: int
+) -> NDArray[np.bool_]:
+    """Pixels within so many cells of a border of the mask. (H, W) bool -> (H, W) bool"""
+    import cv2
+
+    reach_px = cells * max(mask.shape[0] / cells_hw[0], mask.shape[1] / cells_hw[1])
+    inside = mask.astype(np.uint8)
+    border = cv2.morphologyEx(inside, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    if not border.any():
+        return np.zeros(mask.shape, bool)
+    return cv2.distanceTransform(1 - border, cv2.DIST_L2, 3) <= reach_px
+
+
+def _within(wanted: NDArray[np.bool_], region: Box) -> NDArray[np.bool_]:
+    x, y, width, height = region
+    inside = np.zeros_like(wanted)
+    inside[y : y + height, x : x + width] = wanted[y : y + height, x : x + width]
+    return inside
+
+
+def windows_over(wanted: NDArray[np.bool_], margin_px: int) -> Iterator[Box]:
+    """Windows that cover the True of a (H, W) bool array. Columns closer than the margin share one."""
+    for y in range(0, wanted.shape[0], _PARTIAL_ROWS):
+        band = wanted[y : y + _PARTIAL_ROWS]
+        columns = np.flatnonzero(band.any(0))
+        if not len(columns):
+            continue
+        for run in np.split(columns, np.flatnonzero(np.diff(columns) > margin_px) + 1):
+            left, width = int(run[0]), int(run[-1] - run[0]) + 1
+            rows = np.flatnonzero(band[:, left : left + width].any(1))
+            yield left, y + int(rows[0]), width, int(rows[-1] - rows[0]) + 1

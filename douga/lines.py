@@ -7,15 +7,23 @@ from numpy.typing import NDArray
 
 from douga.checkpoint import LoadedNetwork
 from douga.errors import CheckpointError
-from douga.inference import predict
+from douga.inference import Box, OnStep, predict
 from douga.preprocess import to_tensor
 from douga.types import CelMask, Frame
 
 
-def find_lines(frame: Frame, cel: CelMask, network: LoadedNetwork) -> NDArray[np.float16]:
+def find_lines(
+    frame: Frame,
+    cel: CelMask,
+    network: LoadedNetwork,
+    *,
+    region: Box | None = None,
+    on_step: OnStep = lambda share: None,
+) -> NDArray[np.float16]:
     """Class probabilities of each pixel, (10, H, W) float16, summing to one; order of `DougaClass`.
 
-    The cel mask goes in as the network's input mode says (Kugler 5.6). Raises CheckpointError where the
+    The cel mask goes in as the network's input mode says (Kugler 5.6). region, on_step: see
+    `douga.inference.predict`; the answer has the region's size. Raises CheckpointError where the
     network is not one of stage two, InputError where the mask has another size than the frame.
     """
     if network.info.stage != "lines":
@@ -23,4 +31,5 @@ def find_lines(frame: Frame, cel: CelMask, network: LoadedNetwork) -> NDArray[np
             f"{network.path}: weights of stage {network.info.stage!r}; stage two needs 'lines' weights"
         )
     mode = network.info.input_mode
-    return predict(network, to_tensor(frame.rgb, cel.mask, mode=mode)).numpy()
+    image = to_tensor(frame.rgb, cel.mask, mode=mode)
+    return predict(network, image, region=region, on_step=on_step).numpy()

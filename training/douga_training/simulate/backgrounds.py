@@ -84,9 +84,9 @@ _SCENES: dict[str, tuple[Scene, float, str | None]] = {  # kind: (scene, weight,
     "classroom": (rooms.classroom, 5, None),
     "corridor": (rooms.corridor, 4, None),
     "cafe": (interiors.cafe, 4, None),
-    "car_interior": (_car, 4, None),
-    "street": (town.street, 7, None),
-    "town": (town.skyline, 4, None),
+    "car_interior": (_car, 6, None),
+    "street": (town.street, 9, None),
+    "town": (town.skyline, 6, None),
     "night_town": (town.night_town, 4, "night"),
     "flat": (plain.flat, 9, None),
     "watercolour": (plain.watercolour, 4, None),
@@ -119,7 +119,7 @@ _BLURRED = (
 )
 
 BACKGROUND_KINDS: Mapping[str, float] = MappingProxyType(
-    {kind: weight for kind, (_, weight, _) in _SCENES.items()} | {"blurred": 10.0, "lined": 8.0}
+    {kind: weight for kind, (_, weight, _) in _SCENES.items()} | {"blurred": 10.0, "lined": 16.0}
 )
 
 

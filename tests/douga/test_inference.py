@@ -1,0 +1,119 @@
+"""Parts of a frame: regions, full resolution near borders only, steps that can be told and stopped."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from douga.cel import find_cel
+from douga.checkpoint import LoadedNetwork, load_network
+from douga.frame_io import read_frame
+from douga.inference import predict, predict_near_borders, windows_over
+from douga.lines import find_lines
+from douga.networks.gcn import Gcn
+from douga.preprocess import to_tensor
+from douga.types import Frame
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "frame.png"
+EXACT = torch.float32
+
+
+@cache
+def weights(name: str) -> LoadedNetwork:
+    return load_network(name, "cpu")
+
+
+@cache
+def drawing() -> Frame:
+    """A real drawing, 427 x 241 px: odd, and seen small by the context all the same."""
+    return Frame(cv2.resize(read_frame(EXAMPLE).rgb, (427, 241), interpolation=cv2.INTER_AREA))
+
+
+@cache
+def image() -> Tensor:
+    return to_tensor(drawing().rgb)
+
+
+@pytest.mark.parametrize("region", [(0, 0, 40, 30), (221, 33, 50, 41), (390, 140, 37, 101)])
+def test_a_region_is_answered_as_in_the_whole_frame(region: tuple[int, int, int, int]) -> None:
+    x, y, width, height = region
+    whole = predict(weights("cel-small"), image(), precision=EXACT)
+    part = predict(weights("cel-small"), image(), precision=EXACT, region=region)
+    assert part.shape == (2, height, width)
+    expected = whole[:, y : y + height, x : x + width]
+    torch.testing.assert_close(part.float(), expected.float(), atol=1e-3, rtol=0)
+
+
+def test_full_resolution_decides_near_borders_and_the_small_answer_elsewhere() -> None:
+    loaded = weights("cel-small")
+    gcn = loaded.network
+    assert isinstance(gcn, Gcn)
+    with torch.inference_mode():
+        coarse = gcn.coarse(gcn.context(gcn.shrink(image()[None]))).softmax(1)[:, 1:]
+    small = torch.nn.functional.interpolate(coarse, (241, 427), mode="bilinear")[0, 0].numpy()
+    border = cv2.morphologyEx((small >= 0.5).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    assert border.any()
+    away_px = cv2.distanceTransform(1 - border, cv2.DIST_L2, 5)
+    cell_px = 241 / coarse.shape[-2]
+    fine = predict(loaded, image(), precision=EXACT)[1].float().numpy()
+
+    near = predict_near_borders(loaded, image(), cells=4, precision=EXACT)
+    np.testing.assert_allclose(near[away_px < 3 * cell_px], fine[away_px < 3 * cell_px], atol=1e-3)
+    np.testing.assert_allclose(near[away_px > 5 * cell_px], small[away_px > 5 * cell_px], atol=1e-5)
+    assert np.abs(fine - small)[away_px < 3 * cell_px].max() > 0.1  # else nothing was compared
+
+    region = (100, 60, 120, 90)
+    inside = np.zeros((241, 427), bool)
+    inside[60:150, 100:220] = True
+    partly = predict_near_borders(loaded, image(), cells=4, precision=EXACT, region=region)
+    np.testing.assert_allclose(partly[inside], near[inside], atol=1e-3)
+    np.testing.assert_allclose(partly[~inside], small[~inside], atol=1e-5)
+
+
+def test_windows_cover_what_is_wanted_and_leave_out_what_is_far() -> None:
+    wanted = np.zeros((300, 400), bool)
+    assert not list(windows_over(wanted, margin_px=10))
+    wanted[20:30, 50:60] = True
+    wanted[25, 65] = True  # close: one window
+    wanted[150:260, 300] = True  # far, and over two bands
+    assert list(windows_over(wanted, margin_px=10)) == [
+        (50, 20, 16, 10),
+        (300, 150, 1, 42),
+        (300, 192, 1, 68),
+    ]
+
+
+def test_each_step_is_announced_and_can_end_the_work() -> None:
+    told = list[float]()
+
+    def stop_at_third(share: float) -> None:
+        told.append(share)
+        if len(told) == 3:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        predict(weights("cel-small"), image(), band_px=1, on_step=stop_at_third)
+    assert len(told) == 3
+
+    told.clear()
+    predict(weights("cel-small"), image(), band_px=1, on_step=told.append)
+    assert told == sorted(set(told))
+    assert (told[0], len(told)) == (0, 1 + math.ceil(241 / 64))
+    assert told[-1] < 1
+
+
+def test_both_stages_take_a_region() -> None:
+    region = (110, 20, 200, 160)
+    cel = find_cel(drawing(), weights("cel-small"), region=region)
+    assert cel.mask.shape == (241, 427)
+    whole = find_lines(drawing(), cel, weights("lines-small"))
+    part = find_lines(drawing(), cel, weights("lines-small"), region=region)
+    assert part.shape == (10, 160, 200)
+    assert np.abs(part.astype(np.float32) - whole[:, 20:180, 110:310]).max() <= 0.05  # bfloat16's rounding

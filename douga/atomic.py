@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import secrets
+import socket
 import struct
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,13 @@ import numpy as np
 from douga.errors import OutputError
 
 Rgb = tuple[int, int, int]
+
+# Of the names that `_temporary` makes: who writes the file.
+_LEFTOVER = re.compile(
+    r"\..*\.(?P<host>[0-9a-f]{8})-(?P<pid>[1-9]\d*)-[0-9a-f]{8}\.part(?:\.[^.]*)?", re.DOTALL
+)
+_STEM_BYTES = 120  # a file name has at most 255, and the rest of a temporary one takes 50
+_DAY_S = 24 * 3600.0
 
 
 @contextmanager
@@ -29,7 +41,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises OutputError where the file cannot be written (permissions, full disk, a folder in the way).
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem[:80]}.{secrets.token_hex(4)}.part{path.suffix}")
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -40,6 +52,57 @@ def atomic_path(path: Path) -> Iterator[Path]:
         # Where even this fails (read-only file system, a lost disk) the first error is the one that matters.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove unfinished files in a folder whose writers were killed before they could do it themselves.
+
+    Those of processes that still run are left alone, so several may write into one folder. Whether a process
+    on another machine runs cannot be seen from here; its files go when they are a day old. What cannot be
+    removed stays: it is in nobody's way.
+    """
+    with suppress(OSError):
+        for path in list(folder.iterdir()):
+            made = _LEFTOVER.fullmatch(path.name)
+            if made is not None and not path.is_symlink() and path.is_file():
+                with suppress(OSError):
+                    if _is_abandoned(path, made["host"], int(made["pid"])):
+                        path.unlink()
+
+
+def _temporary(path: Path) -> Path:
+    """A name for the unfinished file that says who writes it; `_LEFTOVER` reads it."""
+    stem = os.fsencode(path.stem)[:_STEM_BYTES].decode("utf-8", "ignore")
+    writer = f"{_this_host()}-{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{stem}.{writer}.part{path.suffix}")
+
+
+def _is_abandoned(path: Path, host: str, pid: int) -> bool:
+    if time.time() - path.stat().st_mtime > _DAY_S:
+        return True
+    return host == _this_host() and not _is_alive(pid)
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # elsewhere the question itself would be a signal
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's
+    return True
+
+
+@cache
+def _this_host() -> str:
+    """Where process ids are unique: this machine since it was started, and this container on it."""
+    boot, space = "", 0
+    with suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii")
+        space = os.stat("/proc/self/ns/pid").st_ino
+    return hashlib.sha256(f"{socket.gethostname()}|{boot}|{space}".encode()).hexdigest()[:8]
 
 
 def _why(exc: OSError) -> str:

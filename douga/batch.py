@@ -1,7 +1,8 @@
 """A sequence through the pipeline: the next frame is read and the last ones are written meanwhile.
 
 Threads are enough, since reading, array work and compression all let go of Python's lock. The networks stay
-on the calling thread.
+on the calling thread, or run elsewhere: then a frame is sent on the calling thread and its answer is waited
+for on the finishing ones.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from douga.errors import DougaError, InputError
-from douga.pipeline import Seen
 from douga.types import Frame
+
+Begun = TypeVar("Begun")  # what is known of a frame between start and finish: what the networks saw, a call
 
 _READ_AHEAD = 3
 _READERS = 2
@@ -57,7 +59,7 @@ class Limits:
     memory_bytes: int = 1 << 30
 
     def frames_in_flight(self, frame: Frame) -> int:
-        """How many frames of this size may wait to be finished while the networks look at the next."""
+        """How many frames of this size may wait to be finished while the next is begun."""
         height, width = frame.size_hw
         # The frame in the networks counts too: a large one waits until those before it are written.
         return min(self.jobs, self.memory_bytes // (height * width * _BYTES_PER_PIXEL) - 1)
@@ -65,27 +67,43 @@ class Limits:
 
 def run_batch(
     sources: Iterable[Source],
-    see: Callable[[Frame], Seen],
-    finish: Callable[[Source, Seen], None],
+    start: Callable[[Frame], Begun],
+    finish: Callable[[Source, Begun], tuple[str, ...]],
     report: Callable[[Outcome], None],
     limits: Limits,
+    hurry: Callable[[], None] = lambda: None,
 ) -> None:
-    """Take every source through `see` (on this thread, in order) and `finish` (on others).
+    """Take every source through `start` (on this thread, in order) and `finish` (on others).
 
-    report: is told, on this thread, how each frame ended. A frame with an InputError is reported and the
-    others go on. Any other error ends the batch, as does Ctrl-C: where one result cannot be written or the
-    weights are wrong, the next frame would fare no better. Frames that were being finished at that moment are
-    still finished and reported.
+    finish: returns the frame's warnings, those from its reading with them. report: is told, on this thread,
+    how each frame ended. hurry: called when the batch ends early: what `finish` waits for is not worth much
+    waiting any more. A frame with an InputError is reported and the others go on. Any other error ends the
+    batch, as does Ctrl-C: where one result cannot be written or the weights are wrong, the next frame would
+    fare no better. Frames that were being finished at that moment are still finished and reported.
     """
     with _finishing(finish, report, limits) as hand_over, _reading_ahead(sources) as readings:
-        for source, reading in readings:
-            try:
-                frame = reading.result()
-                begun_s = time.perf_counter()
-                hand_over.make_room(frame)
-                hand_over.submit(source, see(frame), begun_s)
-            except InputError as error:
-                report(Outcome(source, 0.0, error=error))
+        try:
+            for source, reading in readings:
+                _begin(source, reading, start, report, hand_over)
+        except BaseException:
+            hurry()
+            raise
+
+
+def _begin(
+    source: Source,
+    reading: Future[Frame],
+    start: Callable[[Frame], Begun],
+    report: Callable[[Outcome], None],
+    hand_over: _HandOver[Begun],
+) -> None:
+    try:
+        frame = reading.result()
+        begun_s = time.perf_counter()
+        hand_over.make_room(frame)
+        hand_over.submit(source, frame, start(frame), begun_s)
+    except InputError as error:
+        report(Outcome(source, 0.0, error=error))
 
 
 @contextmanager
@@ -112,11 +130,14 @@ def _reading_ahead(sources: Iterable[Source]) -> Iterator[Iterator[tuple[Source,
         readers.shutdown(wait=True, cancel_futures=True)
 
 
-class _HandOver:
+class _HandOver(Generic[Begun]):
     """The frames between the networks and the disk."""
 
     def __init__(
-        self, finish: Callable[[Source, Seen], None], report: Callable[[Outcome], None], limits: Limits
+        self,
+        finish: Callable[[Source, Begun], tuple[str, ...]],
+        report: Callable[[Outcome], None],
+        limits: Limits,
     ) -> None:
         self._finish, self._report, self._limits = finish, report, limits
         self._pool = ThreadPoolExecutor(limits.jobs, thread_name_prefix="finish")
@@ -128,13 +149,12 @@ class _HandOver:
         while self._waiting and (len(self._waiting) > allowed or self._waiting[0].done()):
             self._report(self._waiting.popleft().result())
 
-    def submit(self, source: Source, seen: Seen, begun_s: float) -> None:
-        self._waiting.append(self._pool.submit(self._finish_one, source, seen, begun_s))
+    def submit(self, source: Source, frame: Frame, begun: Begun, begun_s: float) -> None:
+        self._waiting.append(self._pool.submit(self._finish_one, source, frame.warnings, begun, begun_s))
 
-    def _finish_one(self, source: Source, seen: Seen, begun_s: float) -> Outcome:
-        warnings = seen.frame.warnings
+    def _finish_one(self, source: Source, warnings: tuple[str, ...], begun: Begun, begun_s: float) -> Outcome:
         try:
-            self._finish(source, seen)
+            warnings = self._finish(source, begun)
         except InputError as error:
             return Outcome(source, time.perf_counter() - begun_s, warnings, error)
         return Outcome(source, time.perf_counter() - begun_s, warnings)
@@ -155,8 +175,8 @@ class _HandOver:
 
 @contextmanager
 def _finishing(
-    finish: Callable[[Source, Seen], None], report: Callable[[Outcome], None], limits: Limits
-) -> Iterator[_HandOver]:
+    finish: Callable[[Source, Begun], tuple[str, ...]], report: Callable[[Outcome], None], limits: Limits
+) -> Iterator[_HandOver[Begun]]:
     hand_over = _HandOver(finish, report, limits)
     try:
         yield hand_over

@@ -40,6 +40,8 @@ COMMANDS = (
     Command("evaluate", "compare reconstructed frames with the truth", "douga.evaluate"),
     Command("simulate", "draw labelled productions to train and test on", "douga_training.simulate.command"),
     Command("train", "train a network by a recipe", "douga.train"),
+    Command("serve", "take frames from other programs and give their douga back", "douga_server.command"),
+    Command("bench-server", "load a server with calls and measure it", "douga_server.bench"),
     Command("weights", "list the weights that came with Douga", "douga.commands.weights"),
     Command("palette", "list or show palettes", "douga.commands.palette"),
 )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from douga.atomic import atomic_path, remove_leftovers
 from douga.errors import OutputError
 from douga.export.ora import encode_ora
 from douga.export.png import encode_class_map, encode_png
 from douga.export.tga import encode_line_tga, redraw_lines
-from douga.frame_io import atomic_path
 from douga.layers import colour_table, cut_cel
 from douga.palettes import Palette
 from douga.pipeline import Reconstruction, Settings
@@ -34,7 +34,10 @@ class ResultFolder:
     overwrite: bool = False
 
     def prepare(self) -> None:
-        """Make the folder and see that it can be written to, before any work is spent. Raises OutputError."""
+        """Make the folder and see that it can be written to, before any work is spent. Raises OutputError.
+
+        What a killed run left unfinished in it is removed.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             TemporaryFile(dir=self.folder).close()
@@ -42,6 +45,8 @@ class ResultFolder:
             raise OutputError(
                 f"{self.folder}: cannot write there ({exc.strerror}); choose another --out"
             ) from exc
+        for folder in (self.folder, *(path.parent for path in self.paths("any").values())):
+            remove_leftovers(folder)
 
     def paths(self, name: str) -> dict[str, Path]:
         """Path by kind of result for the frame of this name."""

@@ -55,7 +55,7 @@ class CelMask:
 
     def __post_init__(self) -> None:
         _require(self.mask, name="CelMask.mask", ndim=2)
-        if not np.isin(np.unique(self.mask), (0, 255)).all():
+        if not ((self.mask == 0) | (self.mask == 255)).all():  # np.unique would sort every mask of a sequence
             raise InputError(
                 "CelMask.mask: expected only 0 and 255; threshold it first, e.g. (m > 127) * 255"
             )

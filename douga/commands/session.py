@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,10 +16,10 @@ from typing import Any, cast
 from tqdm import tqdm
 
 from douga.batch import Limits, Outcome, Source, run_batch
-from douga.errors import InputError, OutputError
+from douga.errors import DougaError, InputError, OutputError
 from douga.frame_io import FrameSource
 from douga.manifest import FrameRecord, Manifest, describe_run
-from douga.pipeline import Seen, Stages, clean, see
+from douga.pipeline import Reconstruction, Settings, Stages, clean, see
 from douga.results import ResultFolder
 from douga.types import Frame
 
@@ -27,14 +27,43 @@ _MANIFEST_EVERY_S = 10.0  # so that even a power cut loses little of it
 _NAMED = 10  # failed frames named in the summary
 _GIB = 1 << 30
 
+Pending = Any  # what `Equipment.start` gives and `Equipment.finish` takes; nobody else looks into it
+
 
 @dataclass(frozen=True)
 class Equipment:
-    """What looks at the frames. weights: by stage, name and sha256, for the manifest."""
+    """What takes frames apart, here or elsewhere.
 
-    stages: Stages
+    start: begins with a frame, on the thread that calls. finish: waits for the rest, on any thread; its
+    frame has all the warnings. Both raise InputError where only this frame cannot be done. device, weights
+    (by stage, name and sha256): for the manifest. in_flight: frames that are finished side by side. hurry:
+    called when the run ends early; `finish` is not to wait long for anything from then on. close: called at
+    the end. notes: for the user.
+    """
+
+    start: Callable[[Frame], Pending]
+    finish: Callable[[Pending], Reconstruction]
     device: str
     weights: dict[str, dict[str, str]]
+    in_flight: int = 1
+    hurry: Callable[[], None] = lambda: None
+    close: Callable[[], None] = lambda: None
+    notes: tuple[str, ...] = ()
+
+
+def equip_locally(
+    stages: Stages,
+    settings: Settings,
+    device: str,
+    weights: dict[str, dict[str, str]],
+    jobs: int | None = None,
+) -> Equipment:
+    """The networks on the thread that starts, the cleaning on those that finish. jobs: of the latter."""
+    # On the CPU the networks have the cores.
+    in_flight = jobs or (1 if device == "cpu" else os.cpu_count() or 1)
+    return Equipment(
+        lambda frame: see(frame, stages), lambda seen: clean(seen, settings), device, weights, in_flight
+    )
 
 
 @dataclass
@@ -154,7 +183,8 @@ class Session:
     ) -> None:
         self._todo = todo
         self._equipment, self._results, self._console = equipment, results, console
-        self._limits = _limits(args.jobs, equipment.device)
+        # Beside networks on the CPU: what an ordinary machine can spare.
+        self._limits = Limits(equipment.in_flight, _GIB if equipment.device == "cpu" else 4 * _GIB)
         run = describe_run(equipment.device, equipment.weights, _settings(args, results))
         self._manifest = Manifest.continuing(results.folder, run)
         self._done = 0
@@ -165,12 +195,20 @@ class Session:
         self._save()  # a folder that cannot be written to is found out before the work
         self._console.start()
         try:
-            run_batch(self._todo, self._see, self._finish, self._report, self._limits)
+            run_batch(
+                self._todo,
+                self._equipment.start,
+                self._finish,
+                self._report,
+                self._limits,
+                self._equipment.hurry,
+            )
         except BaseException as exc:
             with suppress(OutputError):  # the first error is the one that matters
                 self._save()
             self._console.close()
-            if isinstance(exc, KeyboardInterrupt | SystemExit):
+            stopped = isinstance(exc, KeyboardInterrupt | SystemExit)
+            if stopped or (isinstance(exc, DougaError) and self._done):
                 self._console.say(f"{self._done} frames are complete; the same command goes on from here")
             raise
         self._console.close()
@@ -192,11 +230,10 @@ class Session:
             return 0
         return 1 if done + skipped else 2
 
-    def _see(self, frame: Frame) -> Seen:
-        return see(frame, self._equipment.stages)
-
-    def _finish(self, source: Source, seen: Seen) -> None:
-        self._results.write(source.name, clean(seen, self._results.settings))
+    def _finish(self, source: Source, pending: Pending) -> tuple[str, ...]:
+        result = self._equipment.finish(pending)
+        self._results.write(source.name, result)
+        return result.frame.warnings
 
     def _report(self, outcome: Outcome) -> None:
         job = cast(Job, outcome.source)
@@ -221,12 +258,6 @@ class Session:
     def _save(self) -> None:
         self._manifest.write(self._results.folder)
         self._saved_s = time.monotonic()
-
-
-def _limits(jobs: int | None, device: str) -> Limits:
-    if device == "cpu":  # the networks have the cores, and memory is what an ordinary machine can spare
-        return Limits(jobs or 1, _GIB)
-    return Limits(jobs or os.cpu_count() or 1, 4 * _GIB)
 
 
 def _settings(args: argparse.Namespace, results: ResultFolder) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from douga.types import U8, Layer
 
 _THUMBNAIL_SIDE_PX = 256
 _VERSION = "0.0.3"
+_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip file can name
 
 
 def encode_ora(layers: Sequence[Layer]) -> bytes:
@@ -34,11 +35,18 @@ def encode_ora(layers: Sequence[Layer]) -> bytes:
     buffer = io.BytesIO()
     # PNG is compressed already; the standard wants `mimetype` first and stored in any case.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr("mimetype", "image/openraster")
-        archive.writestr("stack.xml", _write_layers(archive, layers))
-        archive.writestr("mergedimage.png", encode_png(merged))
-        archive.writestr("Thumbnails/thumbnail.png", encode_png(_thumbnail(merged)))
+        _store(archive, "mimetype", "image/openraster")
+        _store(archive, "stack.xml", _write_layers(archive, layers))
+        _store(archive, "mergedimage.png", encode_png(merged))
+        _store(archive, "Thumbnails/thumbnail.png", encode_png(_thumbnail(merged)))
     return buffer.getvalue()
+
+
+def _store(archive: zipfile.ZipFile, name: str, data: bytes | str) -> None:
+    """Add a file under a fixed date, so that the same layers give the same bytes at any time."""
+    entry = zipfile.ZipInfo(name, _DATE)
+    entry.external_attr = 0o600 << 16  # what zipfile itself gives a file: its owner can read and write it
+    archive.writestr(entry, data)
 
 
 def flatten(layers: Sequence[Layer]) -> U8:
@@ -79,7 +87,7 @@ def _write_layers(archive: zipfile.ZipFile, layers: Sequence[Layer]) -> bytes:
         for number, layer in members:
             path = f"data/layer{number:03d}.png"
             box = _bounding_box(layer.rgba[..., 3])
-            archive.writestr(path, encode_png(layer.rgba[box]))
+            _store(archive, path, encode_png(layer.rgba[box]))
             Xml.SubElement(parent, "layer", {"name": layer.name, "src": path, **_placement(layer, box)})
     Xml.indent(image)
     return Xml.tostring(image, encoding="utf-8", xml_declaration=True)

@@ -32,8 +32,9 @@ def _see(frame: Frame) -> Seen:
     return see(frame, fake_stages())
 
 
-def _nothing(source: Source, seen: Seen) -> None:
+def _nothing(source: Source, seen: Seen) -> tuple[str, ...]:
     """Finish without a result."""
+    return seen.frame.warnings
 
 
 def test_every_frame_is_seen_in_order_and_reported() -> None:
@@ -56,9 +57,10 @@ def test_every_frame_is_seen_in_order_and_reported() -> None:
 def test_a_bad_frame_does_not_stop_the_others() -> None:
     outcomes: list[Outcome] = []
 
-    def finish(source: Source, seen: Seen) -> None:
+    def finish(source: Source, seen: Seen) -> tuple[str, ...]:
         if source.name == "C":
             raise InputError("C cannot be cleaned")
+        return ()
 
     sources = [Drawn("A"), Drawn("B", InputError("B is cut short")), Drawn("C"), Drawn("D")]
     run_batch(sources, _see, finish, outcomes.append, Limits())
@@ -78,9 +80,10 @@ def test_what_would_hit_every_frame_ends_the_batch(error: Exception) -> None:
         seen_names.append(frame.name)
         return _see(frame)
 
-    def finish(source: Source, seen: Seen) -> None:
+    def finish(source: Source, seen: Seen) -> tuple[str, ...]:
         if source.name == "3":
             raise error
+        return ()
 
     with pytest.raises(type(error), match=str(error)):
         run_batch([Drawn(str(n)) for n in range(50)], look, finish, outcomes.append, Limits())
@@ -97,8 +100,9 @@ def test_an_interrupt_still_finishes_and_reports_what_was_handed_over() -> None:
             raise KeyboardInterrupt
         return _see(frame)
 
-    def slow(source: Source, seen: Seen) -> None:
+    def slow(source: Source, seen: Seen) -> tuple[str, ...]:
         time.sleep(0.05)
+        return ()
 
     with pytest.raises(KeyboardInterrupt):
         run_batch([Drawn(str(n)) for n in range(9)], look, slow, outcomes.append, Limits(jobs=2))
@@ -125,12 +129,41 @@ def test_frames_are_finished_while_the_next_is_seen() -> None:
             next_is_seen.set()
         return _see(frame)
 
-    def finish(source: Source, seen: Seen) -> None:
+    def finish(source: Source, seen: Seen) -> tuple[str, ...]:
         assert next_is_seen.wait(timeout=5)
+        return ()
 
     outcomes: list[Outcome] = []
     run_batch([Drawn("A"), Drawn("B")], look, finish, outcomes.append, Limits())
     assert len(outcomes) == 2
+
+
+def test_what_is_found_while_finishing_is_told() -> None:
+    outcomes: list[Outcome] = []
+
+    def finish(source: Source, seen: Seen) -> tuple[str, ...]:
+        return (*seen.frame.warnings, "other weights meanwhile")
+
+    run_batch([Drawn("A")], _see, finish, outcomes.append, Limits())
+    assert outcomes[0].warnings == ("about A", "other weights meanwhile")
+
+
+def test_a_batch_that_ends_early_hurries_those_who_wait() -> None:
+    hurried, outcomes = threading.Event(), list[Outcome]()
+
+    def look(frame: Frame) -> Seen:
+        if frame.name == "1":
+            raise KeyboardInterrupt
+        return _see(frame)
+
+    def wait(source: Source, seen: Seen) -> tuple[str, ...]:
+        if not hurried.wait(timeout=20):
+            raise ValueError("nobody hurried")
+        return ()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch([Drawn("0"), Drawn("1")], look, wait, outcomes.append, Limits(jobs=2), hurried.set)
+    assert [o.error for o in outcomes] == [None]
 
 
 @pytest.mark.parametrize(("memory_bytes", "most"), [(0, 1), (8 * 8 * 96 * 3, 3), (1 << 30, 5)])
@@ -144,10 +177,11 @@ def test_no_more_frames_are_held_than_memory_allows(memory_bytes: int, most: int
             peak = max(peak, len(under_way))
         return _see(frame)
 
-    def finish(source: Source, seen: Seen) -> None:
+    def finish(source: Source, seen: Seen) -> tuple[str, ...]:
         time.sleep(0.01)
         with lock:
             under_way.discard(source.name)
+        return ()
 
     sources = [Drawn(str(n)) for n in range(15)]
     run_batch(sources, look, finish, lambda outcome: None, Limits(jobs=4, memory_bytes=memory_bytes))

@@ -18,11 +18,11 @@ from PIL import Image
 from douga import __version__
 from douga.cli import main
 from douga.commands import reconstruct, weights
-from douga.commands.session import Equipment, frame_number
+from douga.commands.session import Equipment, equip_locally, frame_number
 from douga.errors import InputError
 from douga.fakes import fake_stages
 from douga.own_masks import OwnMasks
-from douga.pipeline import Stages
+from douga.pipeline import Settings, Stages
 from douga.shipped import shipped_weights
 from douga.types import Frame
 
@@ -31,12 +31,12 @@ RESULTS = ("classes/{}.png", "cel_mask/{}.png", "cel/{}.png", "douga/{}.tga", "l
 
 @pytest.fixture(autouse=True)
 def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def equip(args: object) -> Equipment:
+    def equip(args: object, settings: Settings) -> Equipment:
         mask = getattr(args, "mask", None)
         stages = fake_stages()
         if mask is not None:
             stages = Stages(OwnMasks(mask), stages.find_lines)
-        return Equipment(stages, "cpu", {"lines": {"name": "fake", "sha256": "0" * 64}})
+        return equip_locally(stages, settings, "cpu", {"lines": {"name": "fake", "sha256": "0" * 64}})
 
     monkeypatch.setattr(reconstruct, "load_equipment", equip)
 
@@ -376,9 +376,9 @@ def test_a_mask_in_colour_is_refused(tmp_path: Path) -> None:
 _PROGRAM = """
 import resource, signal, sys, time
 from douga.commands import reconstruct
-from douga.commands.session import Equipment
+from douga.commands.session import equip_locally
 from douga.fakes import fake_stages
-from douga.pipeline import Stages
+from douga.pipeline import Settings, Stages
 from douga.cli import main
 
 seconds, limit_bytes = float(sys.argv[1]), int(sys.argv[2])
@@ -388,10 +388,10 @@ def slow(frame, cel):
     time.sleep(seconds)
     return fake.find_lines(frame, cel)
 
-def equip(args):
+def equip(args, settings):
     if limit_bytes:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
-    return Equipment(Stages(fake.find_cel, slow), "cpu", {})
+    return equip_locally(Stages(fake.find_cel, slow), settings, "cpu", {})
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 reconstruct.load_equipment = equip

@@ -168,6 +168,11 @@ def test_ora_begins_with_its_stored_mimetype() -> None:
     assert data[30:54] == b"mimetypeimage/openraster"  # where `file` and Krita look for it
 
 
+def test_ora_does_not_depend_on_the_clock() -> None:
+    with zipfile.ZipFile(io.BytesIO(encode_ora(_drawing()))) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
 def test_ora_stack_names_layers_top_first_in_their_group() -> None:
     with zipfile.ZipFile(io.BytesIO(encode_ora(_drawing()))) as archive:
         image = Xml.fromstring(archive.read("stack.xml"))

@@ -1,0 +1,414 @@
+"""The backend of a farm: replicas of the engine, kept alive by Ray Serve, reached by its handles.
+
+Of Serve only the deployment is used. Its proxies stay off: they have neither TLS nor tokens of their own, and
+our front is in their place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from douga import __version__, errors
+from douga.errors import DougaError, InputError
+from douga_server.backends.ray_replica import Done, Loaded, Refused, Replica, Told, own_answer
+from douga_server.cluster import Cluster, open_cluster, restore_signals, share_out
+from douga_server.errors import SetupError
+from douga_server.jobs import (
+    Answer,
+    BackendError,
+    Description,
+    Job,
+    Model,
+    OnProgress,
+    Progress,
+    Stage,
+    Stopped,
+)
+from douga_server.models import StageStore
+
+_LOG = logging.getLogger(__name__)
+_Made = TypeVar("_Made")
+
+_DEPLOYMENT = "Replica"
+_LOOK_EVERY_S = 0.5  # how soon a changed number of replicas is noticed
+_LAST_STEP_S = 5.0  # longer than any step of a network; the replica may be silent for ever
+_STAGES = list(Stage)
+
+
+@dataclass(frozen=True)
+class FarmSettings:
+    """Where the replicas run and how many.
+
+    address: of a Ray cluster, HOST:PORT or "auto"; None starts one on this machine. min_replicas,
+    max_replicas: between these it follows the load. cpus, gpus: that each replica takes; None for what there
+    is. cleaners: frames that a replica cleans side by side; it takes one more at a time. app: by
+    which a cluster tells servers apart; a second one of that name takes the replicas over. tries: replicas
+    that may die on one frame before it is given up. patience_s: for a replica to take a frame. start_s: for
+    the first replicas to be there. object_store_bytes: memory that our own cluster shares.
+    """
+
+    address: str | None = None
+    min_replicas: int = 1
+    max_replicas: int = 1
+    cpus: float | None = None
+    gpus: float | None = None
+    cleaners: int | None = None
+    app: str = "douga"
+    tries: int = 3
+    patience_s: float = 120.0
+    start_s: float = 600.0
+    object_store_bytes: int = 1 << 30
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_replicas <= self.max_replicas:
+            raise InputError(
+                f"replicas from {self.min_replicas} to {self.max_replicas}: expected 1 or more, the smaller "
+                "number first"
+            )
+
+
+class RayBackend:
+    """Replicas of an engine on a Ray cluster, between two numbers of them.
+
+    Each job is a call of its own, whatever batch it came in, so that each is stopped and tried again by
+    itself. The inputs stay here until there is an answer: where a replica or its machine dies, the job goes
+    to another one, and who waits notices the time only.
+    """
+
+    def __init__(self, store: StageStore, settings: FarmSettings | None = None) -> None:
+        """store: is sent to the replicas, which load from it; a file is looked for on their machines."""
+        self._store, self._settings = store, settings or FarmSettings()
+        self._cluster: Cluster | None = None
+        self._handle: Any = None
+        self._models: tuple[Model, ...] = ()
+        self._cleaners = 1
+        self._running = 0
+        self._watching: asyncio.Task[None] | None = None
+        self._reloading = asyncio.Lock()
+
+    @property
+    def slots(self) -> int:
+        """See `Backend`. While every replica is gone, what one could do: the frames wait for the next."""
+        return max(1, self._running) * (self._cleaners + 1)
+
+    async def start(self) -> Description:
+        """See `Backend`. Raises SetupError too, where there is no cluster or it has no room."""
+        try:
+            await asyncio.to_thread(self._deploy)
+            loaded = await self._insist(lambda: self._ask("describe"))
+        except BaseException:
+            await self.close()
+            raise
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                restore_signals()
+        self._models = loaded.models
+        self._watching = asyncio.create_task(self._watch())
+        return self._describe(loaded)
+
+    async def run(self, batch: Sequence[Job], on_progress: Sequence[OnProgress]) -> list[Answer | DougaError]:
+        """See `Backend`. Where a job's on_progress raises Stopped, that job alone is given up."""
+        if self._handle is None:
+            raise BackendError("the server has not loaded its weights yet; try again in some seconds")
+        runs = [self._run_one(job, tell) for job, tell in zip(batch, on_progress, strict=True)]
+        return list(await asyncio.gather(*runs))
+
+    async def reload(self) -> Description:
+        """See `Backend`. One replica tries the new weights; the others change with their next frame."""
+        if self._handle is None:
+            raise BackendError("the server has not loaded its weights yet; there is nothing to load again")
+        async with self._reloading:
+            loaded = await self._insist(lambda: self._ask("load"))
+            if isinstance(loaded, DougaError):
+                raise loaded
+            self._models = loaded.models
+            return self._describe(loaded)
+
+    async def close(self) -> None:
+        """See `Backend`. The replicas go; a cluster of our own goes with them."""
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.cancel()
+            await asyncio.wait([watching])
+        cluster, handle = self._cluster, self._handle
+        self._cluster = self._handle = None
+        if cluster is not None:
+            await asyncio.to_thread(self._undeploy, cluster, handle)
+
+    # On a thread: Ray's calls block.
+
+    def _deploy(self) -> None:
+        self._cluster = open_cluster(
+            self._settings.address, object_store_bytes=self._settings.object_store_bytes
+        )
+        serve = self._cluster.ray.serve
+        serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
+        name = self._settings.app
+        serve.run_many(
+            [serve.RunTarget(self._application(), name=name, route_prefix=None)],
+            wait_for_applications_running=False,
+        )
+        self._wait_until_running()
+        self._handle = serve.get_deployment_handle(_DEPLOYMENT, name)
+
+    def _application(self) -> Any:
+        assert self._cluster is not None
+        ray, wanted = self._cluster.ray, self._settings
+        share = share_out(self._cluster, wanted.max_replicas, wanted.cpus, wanted.gpus)[1]
+        self._cleaners = wanted.cleaners or (4 if share.gpus else 1)
+        deployment = ray.serve.deployment(
+            Replica,
+            name=_DEPLOYMENT,
+            ray_actor_options={"num_cpus": share.cpus, "num_gpus": share.gpus},
+            max_ongoing_requests=2 * (self._cleaners + 1),  # how many really, `slots` says
+            max_constructor_retry_count=1,
+            health_check_period_s=1,
+            health_check_timeout_s=30,
+            graceful_shutdown_wait_loop_s=0.2,
+            graceful_shutdown_timeout_s=20,
+            **self._scale(),
+        )
+        inside = ray.util.get_node_ip_address() in ("127.0.0.1", "::1")
+        return deployment.bind(self._store, self._cleaners, __version__, inside=inside)
+
+    def _scale(self) -> dict[str, Any]:
+        wanted = self._settings
+        if wanted.min_replicas == wanted.max_replicas:
+            return {"num_replicas": wanted.max_replicas}
+        return {
+            "autoscaling_config": {
+                "min_replicas": wanted.min_replicas,
+                "max_replicas": wanted.max_replicas,
+                # Replicas that have all they can take ask for more of them.
+                "target_ongoing_requests": 0.6 * (self._cleaners + 1),
+                "look_back_period_s": 11,  # Ray takes no less
+                "upscale_delay_s": 3,
+                "downscale_delay_s": 120,
+            }
+        }
+
+    def _wait_until_running(self) -> None:
+        """Raises what the first replica that could not start raised, SetupError where none can be placed."""
+        until_s = time.monotonic() + self._settings.start_s
+        while True:
+            status = self._status()
+            if status is not None and status.status == "RUNNING":
+                self._running = _count_running(status)
+                return
+            told = "" if status is None else _message(status)
+            if status is not None and status.status == "DEPLOY_FAILED":
+                raise _error_in(told)
+            if time.monotonic() > until_s:
+                raise SetupError(
+                    f"no replica was ready within {self._settings.start_s:g} s; Ray says: {told or 'nothing'}"
+                )
+            time.sleep(0.1)
+
+    def _status(self) -> Any:
+        """What Serve says of our application, or None."""
+        assert self._cluster is not None
+        return self._cluster.ray.serve.status().applications.get(self._settings.app)
+
+    def _undeploy(self, cluster: Cluster, handle: Any) -> None:
+        try:
+            if handle is not None:
+                handle.shutdown()  # or its thread goes on telling the cluster of its load
+            if cluster.is_own:
+                cluster.ray.serve.shutdown()
+            else:
+                cluster.ray.serve.delete(self._settings.app)
+        except Exception as exc:  # the cluster may be gone already, and we are going
+            _LOG.warning("the replicas could not be removed: %s", exc)
+        finally:
+            cluster.leave()
+
+    # On the loop.
+
+    async def _watch(self) -> None:
+        """Follow how many replicas there are."""
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                status = await asyncio.to_thread(self._status)
+            except Exception as exc:  # Serve's controller dies and comes back too
+                _LOG.warning("Ray Serve does not say how it is: %s", exc)
+                continue
+            running = 0 if status is None else _count_running(status)
+            if running != self._running:
+                _LOG.info("%d replicas, there were %d", running, self._running)
+                self._running = running
+
+    async def _run_one(self, job: Job, on_progress: OnProgress) -> Answer | DougaError:
+        tell = _Onward(on_progress)
+        try:
+            return await self._insist(lambda: self._try(job, tell))
+        except Stopped:
+            return BackendError("nobody waited for this frame any more, so it was given up")
+        except BackendError as error:
+            return error.with_traceback(None)
+
+    async def _insist(self, call: Callable[[], Awaitable[_Made]]) -> _Made:
+        """Make a call until a replica answers it. Raises BackendError where too many died on it."""
+        lost = _LostError("")
+        for turn in range(self._settings.tries):
+            try:
+                return await call()
+            except _LostError as exc:
+                lost = exc
+                _LOG.warning("a replica was lost, try %d of %d: %s", turn + 1, self._settings.tries, exc)
+                await asyncio.sleep(0.02 * 4**turn)
+        raise BackendError(
+            f"{self._settings.tries} replicas in turn were lost with this frame, the last one because: {lost}"
+        )
+
+    async def _try(self, job: Job, tell: _Onward) -> Answer | DougaError:
+        """One try, on the replica with the least to do. Raises Stopped, and _LostError where it is lost."""
+        response = self._handle.options(method_name="run", stream=True).remote(job, self._models)
+        done = False
+        try:
+            async with aclosing(self._words(response)) as words:
+                async for word in words:
+                    if isinstance(word, Told):
+                        tell.all(word.progress)
+                    elif isinstance(word, Refused):
+                        raise _LostError(word.reason)
+                    elif isinstance(word, Done):
+                        done = True
+                        return _result(word)
+            raise _LostError("it ended without a word")
+        finally:
+            if not done:
+                await _give_up(response)
+
+    async def _words(self, response: Any) -> AsyncGenerator[Any, None]:
+        """What a replica says. Raises _LostError where it takes too long to take the job, or dies."""
+        first = asyncio.timeout(self._settings.patience_s)
+        try:
+            async with first:
+                word = await anext(response)
+            while True:
+                yield word
+                word = await anext(response)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as exc:
+            raise _LostError(f"none took the frame within {self._settings.patience_s:g} s") from exc
+        except asyncio.CancelledError as exc:
+            raise _cancelled_by_whom(exc) from exc
+        except Exception as exc:
+            raise self._translated(exc) from exc
+
+    async def _ask(self, method: str) -> Any:
+        """Call a replica for a short word. Raises _LostError."""
+        try:
+            async with asyncio.timeout(self._settings.patience_s):
+                return await self._handle.options(method_name=method).remote()
+        except TimeoutError as exc:
+            raise _LostError(f"none answered within {self._settings.patience_s:g} s") from exc
+        except asyncio.CancelledError as exc:
+            raise _cancelled_by_whom(exc) from exc
+        except Exception as exc:
+            raise self._translated(exc) from exc
+
+    def _translated(self, exc: Exception) -> Exception:
+        """Ray's errors are a replica's death or our bug, as seen from here."""
+        assert self._cluster is not None
+        ray = self._cluster.ray
+        if isinstance(exc, ray.exceptions.RayTaskError):
+            cause = exc.cause
+            if not isinstance(cause, ray.exceptions.RayError):
+                return BackendError(
+                    f"a replica met a bug ({type(cause).__name__}: {cause}); its log has more"
+                )
+        if isinstance(exc, ray.exceptions.RayError | ray.serve.exceptions.RayServeException):
+            return _LostError(f"{type(exc).__name__}: {str(exc).strip().splitlines()[0] if str(exc) else ''}")
+        return exc
+
+    def _describe(self, loaded: Loaded) -> Description:
+        return Description("ray", loaded.models, (loaded.device,) * self._settings.max_replicas)
+
+
+class _LostError(Exception):
+    """A replica could not do what it was asked; another might."""
+
+
+class _Onward:
+    """Passes progress on, but never back: a second try begins where the first one did."""
+
+    def __init__(self, on_progress: OnProgress) -> None:
+        self._on_progress = on_progress
+        self._furthest = (-1, 0.0)
+
+    def all(self, told: Sequence[Progress]) -> None:
+        """Raises Stopped where nobody wants the job any more."""
+        for progress in told:
+            here = (_STAGES.index(progress.stage), progress.share)
+            if here > self._furthest:
+                self._furthest = here
+                self._on_progress(progress)
+
+
+def _result(word: Done) -> Answer | DougaError:
+    if isinstance(word.result, Stopped):
+        raise _LostError("it stopped by itself")
+    return own_answer(word.result) if isinstance(word.result, Answer) else word.result
+
+
+async def _give_up(response: Any) -> None:
+    """Stop a call, and wait until its replica has let go of it, however often this task is cancelled."""
+    response.cancel()  # or the replica goes on working for nobody
+    ending = asyncio.ensure_future(_last_word(response))
+    until_s = time.monotonic() + _LAST_STEP_S
+    while not ending.done() and (left_s := until_s - time.monotonic()) > 0:
+        try:
+            await asyncio.wait([ending], timeout=left_s)
+        except asyncio.CancelledError:
+            continue
+    ending.cancel()
+
+
+async def _last_word(response: Any) -> None:
+    try:
+        async for _ in response:
+            pass
+    except (Exception, asyncio.CancelledError):
+        return  # cancelled, or dead: it is over
+
+
+def _cancelled_by_whom(exc: asyncio.CancelledError) -> BaseException:
+    """Ray says "cancelled" too where a replica was taken away; only our own caller's word is one."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        return exc
+    return _LostError("the replica was taken away")
+
+
+def _count_running(status: Any) -> int:
+    deployment = status.deployments.get(_DEPLOYMENT)
+    return 0 if deployment is None else int(deployment.replica_states.get("RUNNING", 0))
+
+
+def _message(status: Any) -> str:
+    deployment = status.deployments.get(_DEPLOYMENT)
+    return "\n".join(filter(None, (status.message, deployment.message if deployment else "")))
+
+
+def _error_in(message: str) -> DougaError:
+    """The error that a replica could not start for; Serve hands it on as text."""
+    kinds = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type)}
+    kinds["SetupError"] = SetupError
+    for line in reversed(message.splitlines()):
+        found = re.match(r"(?:[\w.]+\.)?(\w+): (.+)", line.strip())
+        if found and found[1] in kinds and issubclass(kinds[found[1]], DougaError):
+            error = kinds[found[1]](found[2])
+            assert isinstance(error, DougaError)
+            return error
+    return SetupError(f"no replica could start; Ray says: {message or 'nothing'}")

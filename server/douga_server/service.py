@@ -1,0 +1,309 @@
+"""The calls of the contract: bytes -> job -> queue -> answer -> bytes. What they raise ends in `calls`."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import grpc
+from douga_proto.v1 import douga_pb2 as pb
+
+from douga import __version__
+from douga.errors import InputError
+from douga_server.backends.base import Backend
+from douga_server.batcher import Batcher
+from douga_server.calls import CallRecord, Context, current_call, next_request, send
+from douga_server.codec import (
+    PackedAnswer,
+    ReconstructReader,
+    SequenceFrame,
+    SequenceReader,
+    capabilities,
+    pack_answer,
+    responses,
+    sequence_error,
+    sequence_responses,
+    stage_response,
+)
+from douga_server.intake import ByteBudget, CallNames, announced_bytes
+from douga_server.jobs import Answer, Description, Job, OnProgress, Progress, QueueFullError, Stage
+from douga_server.options import ServiceOptions
+from douga_server.pixels import Encoding
+from douga_server.refusal import Refusal
+from douga_server.statuses import status_of
+
+T = TypeVar("T")
+CALLS = ("Reconstruct", "ReconstructSequence", "GetCapabilities")
+_FRAMES_AHEAD = 2  # of a sequence, beside those that the backend works on: being received, being packed
+
+
+@dataclass(frozen=True)
+class Works:
+    """What stands behind the front once the weights are loaded."""
+
+    batcher: Batcher
+    backend: Backend
+    description: Description
+
+
+class DougaService:
+    """The contract's calls. works: may be changed at any time; calls under way keep theirs."""
+
+    def __init__(self, options: ServiceOptions, works: Works) -> None:
+        self.works = works
+        self._options, self._limits = options, options.limits
+        self._budget, self._names = ByteBudget(options.max_bytes_held), CallNames()
+        self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="douga-pixels")
+        self._readings: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+
+    @property
+    def bytes_held(self) -> int:
+        """Memory promised to the frames under way."""
+        return self._budget.held
+
+    def drain(self) -> None:
+        """Let sequences end with the frames that they have sent so far; everything else ends by itself."""
+        self._is_draining = True
+        for reading in self._readings:
+            reading.cancel()
+
+    def close(self) -> None:
+        """Give the threads back."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Context) -> Any:
+        """What this server can do."""
+        description = self.works.description
+        return capabilities(description, self._limits, version=__version__, calls=CALLS)
+
+    async def Reconstruct(self, requests: AsyncIterator[pb.ReconstructRequest], context: Context) -> None:
+        """One frame."""
+        works = self.works
+        with ExitStack() as held:
+            job, encoding = await self._receive(requests, held)
+            answer = await self._work(works.batcher, job, context)
+            await self._send(context, stage_response(Progress(Stage.PACKING)))
+            packed = await self._pack(answer, job, encoding)
+            _note_done(answer, packed)
+            for response in responses(packed, self._limits.max_chunk_bytes):
+                await self._send(context, response)
+
+    async def _work(self, batcher: Batcher, job: Job, context: Context) -> Answer:
+        """Wait for the answer and tell the caller meanwhile how far it is. Cancelling stops the work."""
+        news: asyncio.Queue[Progress | None] = asyncio.Queue()
+        work = asyncio.create_task(batcher.submit(job, _noting_the_wait(news.put_nowait)))
+        work.add_done_callback(_look)
+        work.add_done_callback(lambda _: news.put_nowait(None))
+        try:
+            while (progress := await news.get()) is not None:
+                await self._send(context, stage_response(progress))
+            return await work
+        finally:
+            work.cancel()
+
+    async def _send(self, context: Context, response: pb.ReconstructResponse) -> None:
+        await send(context, response, self._options.send_timeout_s)
+
+    async def _receive(
+        self, requests: AsyncIterator[pb.ReconstructRequest], held: ExitStack
+    ) -> tuple[Job, Encoding]:
+        """The job of a Reconstruct call and how its frame was packed. held: gets its name and its memory."""
+        reader, call = ReconstructReader(self._limits), current_call()
+        until_s = time.monotonic() + self._options.receive_timeout_s
+        while (request := await self._owed(requests, until_s)) is not None:
+            reader.add(request)
+            if request.WhichOneof("part") == "start":
+                start = request.start
+                call.call_id, call.size_wh = reader.call_id, (start.frame.width, start.frame.height)
+                held.enter_context(self._names.claim(reader.call_id))
+                held.enter_context(self._budget.hold(_bytes_of(start)))
+            call.bytes_in += len(request.chunk.data)
+        return await self._in_thread(reader.job), reader.encoding
+
+    async def ReconstructSequence(
+        self, requests: AsyncIterator[pb.ReconstructSequenceRequest], context: Context
+    ) -> None:
+        """Frame after frame, answered in their order. While enough are under way nothing more is read."""
+        sequence = _Sequence(self.works)
+        with ExitStack() as held:
+            reading = asyncio.create_task(self._read_sequence(requests, sequence, held))
+            self._readings.add(reading)
+            try:
+                while (outcome := await sequence.next_outcome()) is not None:
+                    for response in await outcome:
+                        await send(context, response, self._options.pause_timeout_s)
+                    sequence.room.release()
+                await self._end_of(reading)
+            finally:
+                self._readings.discard(reading)
+                sequence.stop(reading)
+
+    async def _read_sequence(
+        self,
+        requests: AsyncIterator[pb.ReconstructSequenceRequest],
+        sequence: _Sequence,
+        held: ExitStack,
+    ) -> None:
+        reader, call, size = SequenceReader(self._limits), current_call(), 0
+        try:
+            until_s: float | None = time.monotonic() + self._options.receive_timeout_s
+            while (request := await self._owed(requests, until_s)) is not None:
+                frame, part = reader.add(request), request.WhichOneof("part")
+                if part == "start":
+                    call.call_id, until_s = reader.call_id, None
+                    held.enter_context(self._names.claim(reader.call_id))
+                elif part == "frame":
+                    call.size_wh = (request.frame.frame.width, request.frame.frame.height)
+                    size = await self._make_room(sequence, request.frame)
+                    until_s = time.monotonic() + self._options.receive_timeout_s
+                call.bytes_in += len(request.chunk.data)
+                if frame is not None:
+                    until_s = None
+                    outcome = self._outcome(sequence.works, frame)
+                    sequence.add(outcome, partial(self._budget.give_back, size))
+                    size = 0
+            reader.finish()
+        finally:
+            self._budget.give_back(size)
+            sequence.add_end()
+
+    async def _make_room(self, sequence: _Sequence, frame: pb.SequenceFrame) -> int:
+        """Wait until the sequence may have one more frame under way, and memory for it; returns its bytes."""
+        await sequence.room.acquire()
+        size = _bytes_of(frame)
+        await self._budget.take(size)
+        return size
+
+    async def _end_of(self, reading: asyncio.Task[None]) -> None:
+        """Raises what ended the reading of a sequence, if it was not the sender."""
+        try:
+            await reading
+        except asyncio.CancelledError:
+            if not self._is_draining or not reading.cancelled():
+                raise
+            raise Refusal(
+                grpc.StatusCode.UNAVAILABLE,
+                "the server is going down; the frames without an answer must be sent to another, or later",
+            ) from None
+
+    async def _outcome(self, works: Works, frame: SequenceFrame) -> Iterable[pb.ReconstructSequenceResponse]:
+        """What a frame of a sequence is answered with. Its errors are its own; the next frame still comes."""
+        try:
+            job = await self._in_thread(frame.job)
+            answer = await _submit_patiently(works.batcher, job)
+            packed = await self._pack(answer, job, frame.encoding)
+        except Exception as exc:
+            status = status_of(exc)
+            return [sequence_error(frame.number, status.code.value[0], status.message)]
+        _note_done(answer, packed)
+        return sequence_responses(frame.number, packed, self._limits.max_chunk_bytes)
+
+    async def _owed(self, requests: AsyncIterator[T], until_s: float | None) -> T | None:
+        """The next message. until_s: when the frame has to be there; None between those of a sequence."""
+        if until_s is None:
+            return await next_request(requests, self._options.pause_timeout_s)
+        if (left_s := until_s - time.monotonic()) <= 0:
+            raise InputError(
+                f"the frame was not complete after {self._options.receive_timeout_s:g} s; pack it as zstd, "
+                "or use a faster line"
+            )
+        return await next_request(requests, min(left_s, self._options.message_timeout_s))
+
+    async def _pack(self, answer: Answer, job: Job, encoding: Encoding) -> PackedAnswer:
+        begun_s = time.perf_counter()
+        palette, warnings = job.options.palette, job.frame.warnings
+        packed = await self._in_thread(lambda: pack_answer(answer, palette, warnings, encoding))
+        _add_seconds(current_call(), Stage.PACKING, time.perf_counter() - begun_s)
+        return packed
+
+    async def _in_thread(self, function: Callable[[], T]) -> T:
+        """Pixels take milliseconds to unpack, in which the loop has other calls to look after."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)
+
+
+class _Sequence:
+    """The frames of one sequence that are under way, in their order. room: for one more of them."""
+
+    def __init__(self, works: Works) -> None:
+        self.works = works
+        self.room = asyncio.Semaphore(max(1, works.backend.slots) + _FRAMES_AHEAD)
+        self._outcomes: asyncio.Queue[asyncio.Task[Any] | None] = asyncio.Queue()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def add(self, outcome: Any, then: Callable[[], None]) -> None:
+        """Begin on a frame. then: is called when its outcome is there, or given up."""
+        task = asyncio.create_task(outcome)
+        task.add_done_callback(lambda _: then())
+        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)
+        self._outcomes.put_nowait(task)
+
+    def add_end(self) -> None:
+        """No frame follows."""
+        self._outcomes.put_nowait(None)
+
+    async def next_outcome(self) -> asyncio.Task[Any] | None:
+        """The outcome of the next frame, which may still be worked on; None after the last."""
+        return await self._outcomes.get()
+
+    def stop(self, reading: asyncio.Task[None]) -> None:
+        """Give everything up that is not done."""
+        for task in (reading, *self._tasks):
+            task.cancel()
+        reading.add_done_callback(_look)
+
+
+async def _submit_patiently(batcher: Batcher, job: Job) -> Answer:
+    """As submit, but a full queue is waited for: the sender of a sequence is held up, not sent away."""
+    while True:
+        try:
+            return await batcher.submit(job, _noting_the_wait(lambda _: None))
+        except QueueFullError as exc:
+            retry_after_s = exc.retry_after_ms / 1000
+        await asyncio.sleep(retry_after_s)
+
+
+def _noting_the_wait(on_progress: OnProgress) -> OnProgress:
+    """on_progress, which also writes the seconds in the queue into the record of this call."""
+    call, queued_s = current_call(), time.perf_counter()
+    waits = True
+
+    def note(progress: Progress) -> None:
+        nonlocal waits
+        if waits and progress.stage is not Stage.QUEUED:
+            waits = False
+            _add_seconds(call, Stage.QUEUED, time.perf_counter() - queued_s)
+        on_progress(progress)
+
+    return note
+
+
+def _look(task: asyncio.Task[Any]) -> None:
+    """Look at a task's error, or asyncio complains that nobody did when its caller has gone."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _bytes_of(message: pb.ReconstructStart | pb.SequenceFrame) -> int:
+    return announced_bytes(message.frame, *([message.cel_mask] if message.HasField("cel_mask") else []))
+
+
+def _note_done(answer: Answer, packed: PackedAnswer) -> None:
+    """Write a frame that is done into the record of its call."""
+    call = current_call()
+    call.frames += 1
+    call.bytes_out += sum(len(plane.data) for _, plane in packed.planes)
+    for stage, seconds in answer.seconds.items():
+        _add_seconds(call, stage, seconds)
+
+
+def _add_seconds(call: CallRecord, stage: Stage, seconds: float) -> None:
+    call.stage_s[stage.value] = call.stage_s.get(stage.value, 0.0) + seconds

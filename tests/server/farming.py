@@ -1,0 +1,142 @@
+"""A real Ray cluster for tests: several nodes on one machine, listening on it alone, with a token."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+from douga_server.backends.ray import FarmSettings, RayBackend
+from douga_server.cluster import import_ray, prepare_environment
+from douga_server.fakes import FakeStages, FakeStore
+from douga_server.jobs import Model, Region
+from douga_server.models import OnStep, StageStore
+
+from douga.types import CelMask, Frame
+
+SMALL_STORE = 200 << 20  # what the shared memory of a container has room for
+# As docs/farm.md sets them: a silent node is given up after 3 s, not half a minute.
+HEALTH = {
+    "health_check_initial_delay_ms": 5000,
+    "health_check_period_ms": 300,
+    "health_check_timeout_ms": 800,
+    "health_check_failure_threshold": 3,
+}
+PATIENCE_S = 90.0  # for what takes seconds, on a machine that has other things to do
+
+
+class Nodes:
+    """A head and some nodes, each with its own CPUs. address: of the cluster."""
+
+    def __init__(self, *cpus: int) -> None:
+        prepare_environment(own=True)
+        ray = import_ray()
+        from ray.cluster_utils import Cluster
+
+        ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
+
+        shape: dict[str, Any] = {"object_store_memory": SMALL_STORE, "include_dashboard": False}
+        self._cluster = Cluster(
+            initialize_head=True,
+            head_node_args={**shape, "num_cpus": cpus[0], "_system_config": dict(HEALTH)},
+        )
+        self.nodes = [self._cluster.add_node(num_cpus=n, **shape) for n in cpus[1:]]
+        self.address: str = self._cluster.address
+
+    def pull_the_plug(self, number: int) -> None:
+        """Let a node fall silent, as one does whose network or power fails: nothing of it says goodbye."""
+        node = self.nodes[number]
+        family = [info.process.pid for infos in node.all_processes.values() for info in infos]
+        for pid in family:
+            for child in psutil.Process(pid).children(recursive=True):
+                child.suspend()
+            psutil.Process(pid).suspend()
+
+    def kill(self, number: int) -> None:
+        """End a node as the kernel would."""
+        self._cluster.remove_node(self.nodes[number], allow_graceful=False)
+
+    def shut_down(self) -> None:
+        for child in psutil.Process().children(recursive=True):
+            if child.status() == psutil.STATUS_STOPPED:
+                child.kill()
+        self._cluster.shutdown()
+
+
+@contextmanager
+def nodes(*cpus: int) -> Iterator[Nodes]:
+    """A cluster with so many CPUs a node, the head first. Nothing of it is left at the end."""
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    cluster = Nodes(*cpus)
+    family = [c for c in psutil.Process().children(recursive=True) if c.pid not in before]
+    try:
+        yield cluster
+    finally:
+        cluster.shut_down()
+        for process in psutil.wait_procs(family, timeout=5)[1]:
+            process.kill()
+
+
+@cache
+def lasting_cluster() -> Nodes:
+    """One node that stays for all tests of the process."""
+    cluster = Nodes(4)
+    atexit.register(cluster.shut_down)
+    return cluster
+
+
+def joined_backend(store: StageStore) -> RayBackend:
+    """A backend on the cluster that stays: it starts in some seconds, not half a minute."""
+    return RayBackend(store, FarmSettings(address=lasting_cluster().address, cpus=1))
+
+
+def drawing(name: str = "a", *, shift: int = 0) -> Frame:
+    """A white page of 320 x 180 px with a red box that has a black outline, somewhere."""
+    rgb = np.full((180, 320, 3), 255, np.uint8)
+    cv2.rectangle(rgb, (20 + shift, 20), (200 + shift, 150), (200, 40, 40), -1)
+    cv2.rectangle(rgb, (20 + shift, 20), (200 + shift, 150), (0, 0, 0), 3)
+    return Frame(rgb, name)
+
+
+def pids_of(title: str) -> list[int]:
+    """Our descendants by what Ray calls them: "ray::ServeReplica:douga:Replica"."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any(word.startswith(title) for word in process.cmdline()):
+                found.append(process.pid)
+    return found
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Wait, and fail the test where it takes too long."""
+    until_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < until_s, f"not within {PATIENCE_S:g} s: {what}"
+        time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class PoisonStore(FakeStore):
+    """A store whose networks end their process with every frame named poison."""
+
+    def load(self) -> PoisonStages:
+        return PoisonStages(self)
+
+
+@dataclass(frozen=True)
+class PoisonStages(FakeStages):
+    def find_cel(self, frame: Frame, model: Model, region: Region | None, on_step: OnStep) -> CelMask:
+        if frame.name == "poison":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().find_cel(frame, model, region, on_step)

@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test lint types contracts unit bench lock clean
+.PHONY: demo test lint types contracts unit test-farm fuzz bench proto lock clean
 
 demo: $(STAMP)
 	$(BIN)/douga reconstruct examples/frame.png --out demo-out --overwrite
@@ -28,14 +28,23 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not slow"
+
+# Real Ray clusters whose workers, nodes and drivers are killed; stubs on other runtimes.
+test-farm: $(STAMP)
+	$(BIN)/pytest -m slow
+
+# The contract was edited: rebuild the stubs; refuses what would break who has them.
+proto: $(STAMP)
+	$(BIN)/python proto/generate.py
+	$(BIN)/python plugins/client/generate_contract.py
 
 bench: $(STAMP)
 	$(BIN)/python -m douga_training.bench
 
 # Rewrites the pinned versions from pyproject.toml.
 lock: $(STAMP)
-	$(BIN)/uv pip compile pyproject.toml --group dev --universal --no-emit-index-url --no-header \
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra farm --universal --no-emit-index-url --no-header \
 		--no-annotate --quiet --output-file requirements.lock
 
 $(STAMP): requirements.lock pyproject.toml

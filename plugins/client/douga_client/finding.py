@@ -1,0 +1,133 @@
+"""Ways to a server: one whose address was entered, or the one of this machine, started where none runs."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from . import discovery
+from .address import Target
+from .discovery import Announcement
+from .errors import ClientError, Kind
+from .launch import Launch
+from .settings import Settings
+from .version import VERSION, is_compatible
+
+
+class Finder(ABC):
+    """Tells where the server is. Nothing here waits."""
+
+    stage = "finding"
+
+    @abstractmethod
+    def find(self, *, may_start: bool) -> Target | None:
+        """Where it is; None for not yet, ask again. Raises ClientError. may_start: start one if none runs."""
+
+    def failed(self, error: ClientError) -> bool:
+        """The target of `find` did not work; whether another may come of asking again at once."""
+        return False
+
+    def close(self) -> None:  # noqa: B027  most have nothing to let go of
+        """Let go of what was started."""
+
+
+class FixedServer(Finder):
+    """A server whose address the user entered. Its errors come with the first `find`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def find(self, *, may_start: bool) -> Target | None:
+        """See `Finder`."""
+        return self._settings.target()
+
+
+class LocalServer(Finder):
+    """The announced server of this machine and user; else one of our own, which ends with the host."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        discovery_file: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings, self._clock = settings, clock
+        self._file = discovery_file or discovery.default_path()
+        self._dead: Announcement | None = None  # its file is there and nobody answers
+        self._found: Announcement | None = None
+        self._launch: Launch | None = None
+
+    @property
+    def stage(self) -> str:  # type: ignore[override]
+        """ "starting" while a server of ours is."""
+        return "starting" if self._launch is not None and not self._launch.is_ready else "finding"
+
+    @property
+    def pid(self) -> int:
+        """Of the server that was started here and runs; 0 for none."""
+        return self._launch.pid if self._launch is not None else 0
+
+    def find(self, *, may_start: bool) -> Target | None:
+        """See `Finder`."""
+        announced = discovery.read(self._file)
+        if self._launch is not None:
+            return self._started(announced)
+        if announced is not None and announced != self._dead and announced.is_alive:
+            return self._target(announced)
+        if not may_start or not self._settings.start_server:
+            raise ClientError(Kind.NO_SERVER, address=str(self._file))
+        self._launch = Launch(self._settings, self._file, self._clock)
+        return None
+
+    def failed(self, error: ClientError) -> bool:
+        """See `Finder`: a stale file, a token that was changed, or a server of ours that has died."""
+        if self._launch is not None and not self._launch.is_running:
+            self._launch.close()
+            self._launch = None
+        if error.kind in (Kind.NO_SERVER, Kind.SOCKET_DENIED, Kind.NOT_DOUGA, Kind.TLS_NEEDED):
+            known, self._dead = self._dead, self._found
+            return self._found is not None and known != self._found
+        if error.kind is Kind.TOKEN_REFUSED:
+            return discovery.read(self._file) != self._found
+        return False
+
+    def close(self) -> None:
+        """See `Finder`."""
+        if self._launch is not None:
+            self._launch.close()
+            self._launch = None
+
+    def _started(self, announced: Announcement | None) -> Target | None:
+        """Where the server of ours is; None while it starts."""
+        launch = self._launch
+        if launch is None:
+            return None
+        try:
+            ready = launch.poll()
+        except ClientError:
+            self._launch = None
+            if announced is not None and announced != self._dead and announced.is_alive:
+                return self._target(announced)  # another program's was faster
+            raise
+        if not ready or announced is None or announced.pid != launch.pid:
+            return None
+        return self._target(announced)
+
+    def _target(self, announced: Announcement) -> Target:
+        if not is_compatible(announced.version):
+            said = f"it is {announced.version}, the plugin {VERSION}"
+            raise ClientError(Kind.OTHER_VERSION, address=announced.address, said=said)
+        self._found = announced
+        settings, target = self._settings, announced.target()
+        files = (settings.ca_file, settings.cert_file, settings.key_file) if target.tls else ("", "", "")
+        return replace(
+            target, ca_file=files[0], cert_file=files[1], key_file=files[2], python=settings.python
+        )
+
+
+def finder(settings: Settings, discovery_file: Path | None = None) -> Finder:
+    """The way to the server that the settings ask for."""
+    return LocalServer(settings, discovery_file) if settings.server == "auto" else FixedServer(settings)

@@ -1,0 +1,79 @@
+"""A class map -> layers, as Krita and Qt hold pixels: BGRA, straight alpha. In bands of rows.
+
+numpy is used where the host has loaded it already; importing it would take longer than it saves.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+Band = tuple[int, int, bytearray]  # first row, number of rows, their BGRA pixels
+_BAND_PIXELS = 1 << 20
+Map = bytes | bytearray | memoryview
+
+
+def class_bands(
+    class_map: Map, width: int, class_id: int, rgb: int, band_pixels: int = _BAND_PIXELS
+) -> Iterator[Band]:
+    """One class: its pixels in the colour 0xRRGGBB, opaque, everything else transparent (0, 0, 0, 0).
+
+    class_map: width * height ids, row after row. Bands without a pixel of the class are left out.
+    """
+    colours = [0] * 256
+    colours[class_id] = rgb | 255 << 24
+    data = bytes(class_map)
+    rows = max(1, band_pixels // width)
+    paint = _numpy_paint(colours) or _plain_paint(colours)
+    for start in range(0, len(data), rows * width):
+        if data.find(class_id, start, start + rows * width) >= 0:
+            ids = memoryview(data)[start : start + rows * width]
+            yield start // width, len(ids) // width, paint(ids)
+
+
+def coloured_bands(
+    class_map: Map, width: int, colours: Sequence[int], band_pixels: int = _BAND_PIXELS
+) -> Iterator[Band]:
+    """Every id in its colour. colours: 256 of them, 0xAARRGGBB."""
+    paint = _numpy_paint(colours) or _plain_paint(colours)
+    view, rows = memoryview(class_map).cast("B"), max(1, band_pixels // width)
+    for top in range(0, len(view) // width, rows):
+        ids = view[top * width : (top + rows) * width]
+        yield top, len(ids) // width, paint(ids)
+
+
+def masked_bands(bgra: Map, mask: Map, width: int, band_pixels: int = _BAND_PIXELS) -> Iterator[Band]:
+    """A frame with a mask (0 or 255) as its alpha: the cel. The colours stay underneath."""
+    view, alpha, rows = memoryview(bgra).cast("B"), memoryview(mask).cast("B"), max(1, band_pixels // width)
+    for top in range(0, len(alpha) // width, rows):
+        piece = alpha[top * width : (top + rows) * width]
+        out = bytearray(view[top * width * 4 : top * width * 4 + len(piece) * 4])
+        out[3::4] = piece
+        yield top, len(piece) // width, out
+
+
+def present_classes(class_map: Map, class_ids: Iterable[int] = range(10)) -> tuple[int, ...]:
+    """Those of class_ids that have at least one pixel, in their order."""
+    data = bytes(class_map)
+    return tuple(class_id for class_id in class_ids if data.find(class_id) >= 0)
+
+
+def _plain_paint(colours: Sequence[int]) -> Any:
+    tables = [bytes(colour >> shift & 255 for colour in colours) for shift in (0, 8, 16, 24)]
+
+    def paint(ids: memoryview) -> bytearray:
+        data, out = bytes(ids), bytearray(4 * len(ids))
+        for channel, table in enumerate(tables):
+            out[channel::4] = data.translate(table)
+        return out
+
+    return paint
+
+
+def _numpy_paint(colours: Sequence[int]) -> Any:
+    numpy = sys.modules.get("numpy")
+    if numpy is None or sys.byteorder != "little":
+        return None
+    table = numpy.array(colours, "<u4")
+    return lambda ids: bytearray(numpy.take(table, numpy.frombuffer(ids, "u1")).data.cast("B"))

@@ -48,11 +48,18 @@ def compare(frame: Frame, stages: Stages, serve: Callable[[], object], *, rounds
     here: list[float] = []
     there: list[float] = []
     together_s = served_s = 0.0
-    for _ in range(rounds):
-        here += _one_by_one(lambda: _clean(see(frame, stages)), calls)
-        there += _one_by_one(serve, calls)
-        together_s += _overlapped(frame, stages, calls)
-        served_s += _side_by_side(serve, calls)
+    # The networks on a thread beside the main one, as in the server: with as many threads as cores and no
+    # more, OpenMP's wait by spinning, and on a busy machine a frame takes four times as long.
+    with ThreadPoolExecutor(1, thread_name_prefix="networks") as networks:
+
+        def look() -> Seen:
+            return networks.submit(see, frame, stages).result()
+
+        for _ in range(rounds):
+            here += _one_by_one(lambda: _clean(look()), calls)
+            there += _one_by_one(serve, calls)
+            together_s += _overlapped(look, calls)
+            served_s += _side_by_side(serve, calls)
     frames = rounds * calls
     return Raw(here, there, frames / together_s, frames / served_s)
 
@@ -71,13 +78,13 @@ def _one_by_one(work: Callable[[], object], calls: int) -> list[float]:
     return took_s[1:]
 
 
-def _overlapped(frame: Frame, stages: Stages, calls: int) -> float:
-    """Seconds for so many frames: the networks on this thread, the cleaning on another."""
+def _overlapped(look: Callable[[], Seen], calls: int) -> float:
+    """Seconds for so many frames: the networks on their thread, the cleaning on another."""
     with ThreadPoolExecutor(1) as cleaner:
         begun_s = time.perf_counter()
         last = None
         for _ in range(calls):
-            seen = see(frame, stages)
+            seen = look()
             if last is not None:
                 last.result()  # so that no more than two frames are under way
             last = cleaner.submit(_clean, seen)

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from douga.errors import InputError
 from douga_server.refusal import Refusal, Status
@@ -126,7 +127,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         behaviour = _unknown if handler is None else as_stream(handler, self._timeout_s)
         return grpc.stream_stream_rpc_method_handler(
             self._recorded(behaviour, method if method in self._known else "unknown"),
-            request_deserializer=handler and handler.request_deserializer,
+            request_deserializer=handler and _refusing_damage(handler.request_deserializer),
             response_serializer=handler and handler.response_serializer,
         )
 
@@ -177,6 +178,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
             return status_of(exc)
         return None
+
+
+def _refusing_damage(deserialize: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """Bytes that are no message of the call are the caller's fault, and not worth a traceback in our log."""
+
+    def refusing(data: bytes) -> Any:
+        try:
+            return deserialize(data)
+        except DecodeError as exc:
+            raise InputError(
+                "a message came that is none of this call's; make it from the server's contract"
+            ) from exc
+
+    return refusing
 
 
 async def _unknown(requests: AsyncIterator[Any], context: Context) -> None:

@@ -4,7 +4,7 @@ DougaError
 ├── InputError             this frame cannot be done by this server; another may
 └── ServerError            the server or the way to it
     ├── UnreachableError   nobody listens, or nobody any more; worth another try for a while
-    ├── BusyError          its queue is full; worth another try in `retry_after_ms`
+    ├── BusyError          its queue is full, or it still loads; worth another try in `retry_after_ms`
     ├── RefusedError       no token, a wrong one, or a certificate that one of the two does not trust
     ├── ContractError      another version than ours, or no Douga server at all
     └── TooSlowError       no answer within the deadline
@@ -35,7 +35,7 @@ class UnreachableError(ServerError):
 
 
 class BusyError(ServerError):
-    """There is more work waiting than the server takes. retry_after_ms: when to ask again."""
+    """The server has more to do than it takes, or still loads. retry_after_ms: when to ask again."""
 
     def __init__(self, message: str, retry_after_ms: int) -> None:
         super().__init__(message)
@@ -58,8 +58,11 @@ def translate(error: grpc.RpcError, address: str, *, token_sent: bool = False) -
     """gRPC's error -> ours, with the mend. address: as the user wrote it. Any status has its sentence."""
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     details = (error.details() if isinstance(error, grpc.Call) else str(error)) or ""
+    retry_after_ms = _retry_after_ms(error)
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return _exhausted(details, address, _retry_after_ms(error))
+        return _exhausted(details, address, retry_after_ms)
+    if code is grpc.StatusCode.UNAVAILABLE and retry_after_ms is not None:  # it still loads
+        return _busy(details, address, retry_after_ms)
     return of_status(code, details, address, token_sent=token_sent)
 
 
@@ -101,8 +104,12 @@ def _exhausted(details: str, address: str, retry_after_ms: int | None) -> DougaE
         retry_after_ms = _SOME_TIME_MS
     if retry_after_ms is None:
         return InputError(details)
+    return _busy(details, address, retry_after_ms)
+
+
+def _busy(details: str, address: str, retry_after_ms: int) -> BusyError:
     return BusyError(
-        f"the server at {address} has too much to do: {details}", min(retry_after_ms, _MAX_RETRY_AFTER_MS)
+        f"the server at {address} takes no frames now: {details}", min(retry_after_ms, _MAX_RETRY_AFTER_MS)
     )
 
 

@@ -15,18 +15,17 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 
 from douga_server.address import parse_address
 from douga_server.errors import SetupError
 
 _LOG = logging.getLogger(__name__)
-_Made = TypeVar("_Made")
 
 NAMESPACE = "douga"
 _FOLDER = "douga-ray-"  # with the pid of whose it is
@@ -37,6 +36,7 @@ _OWN = {
     # about every listening port this is its default.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",  # its agents look so long for a server that was killed
     "RAY_enable_metrics_collection": "0",  # its metrics have no token
     # Ray starts its workers at 15, so that one other busy process a core brings them to a standstill.
     "RAY_worker_niceness": "0",
@@ -63,6 +63,7 @@ class Cluster:
 
     ray: ModuleType
     folder: Path | None
+    _keeper: _Keeper
 
     @property
     def is_own(self) -> bool:
@@ -73,6 +74,7 @@ class Cluster:
         """Disconnect; a cluster of our own ends with all its processes, and its folder goes."""
         family = [] if self.folder is None else _family(self.folder)
         self.ray.shutdown()
+        self._keeper.release()
         if self.folder is not None:
             _end(family)
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -97,15 +99,16 @@ def open_cluster(
     _LOG.debug("ray: %s", address or "a cluster of our own")
     if address is None:
         return _start_own(ray, cpus, object_store_bytes)
+    keeper = _Keeper(lambda: ray.init(address=address, **_quietly()))
     try:
-        _beside_signals(lambda: ray.init(address=address, **_quietly()))
+        keeper.connect()
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as exc:
         raise SetupError(
             f"{address}: no Ray cluster could be joined there ({_first_line(exc)}); this machine has to be "
             "part of it (`ray start --address=...`), with the same token and certificates"
         ) from exc
     _redirect_errors(ray)
-    return Cluster(ray, None)
+    return Cluster(ray, None, keeper)
 
 
 @dataclass(frozen=True)
@@ -216,14 +219,15 @@ def _start_own(ray: ModuleType, cpus: int | None, object_store_bytes: int | None
             **_quietly(),
         )
 
+    keeper = _Keeper(start)
     try:
-        _beside_signals(start)
+        keeper.connect()
     except Exception as exc:
         ray.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
         raise SetupError(f"Ray could not be started on this machine: {_first_line(exc)}") from exc
     _redirect_errors(ray)
-    return Cluster(ray, folder)
+    return Cluster(ray, folder, keeper)
 
 
 def _sweep(parent: Path) -> None:
@@ -261,18 +265,39 @@ def _end(family: list[Any]) -> None:
             process.kill()
 
 
-def _beside_signals(connect: Callable[[], _Made]) -> _Made:
-    """Connect without Ray's handlers for SIGTERM, which end the process at once: ours drain first.
+class _Keeper:
+    """The thread that connects to Ray, and lives as long as the connection.
 
-    On the main thread it would put one in Python's place; on any other it leaves that, but its C++ half still
-    takes the signal over from whoever has it.
+    Processes of our own cluster are ended by the kernel together with the thread that started them. And only
+    on the main thread does Ray put its own handler for SIGTERM, which ends the process at once, in Python's
+    place; ours drain first. Its C++ half takes the signal over from any thread, hence `restore_signals`.
     """
-    if threading.current_thread() is not threading.main_thread():
-        return connect()
-    with ThreadPoolExecutor(1) as pool:
-        made = pool.submit(connect).result()
-    restore_signals()
-    return made
+
+    def __init__(self, connect: Callable[[], object]) -> None:
+        self._connect, self._connected = connect, Future[None]()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ray", daemon=True)
+
+    def connect(self) -> None:
+        """Raises what connecting raises."""
+        self._thread.start()
+        self._connected.result()
+        if threading.current_thread() is threading.main_thread():
+            restore_signals()
+
+    def release(self) -> None:
+        """Let the thread end, after the connection."""
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._connect()
+        except BaseException as exc:
+            self._connected.set_exception(exc)
+            return
+        self._connected.set_result(None)
+        self._over.wait()
 
 
 def restore_signals() -> None:

@@ -86,7 +86,7 @@ class _Text(logging.Formatter):
 
 def _plain(value: object, *, quote: bool = True) -> str:
     """A value in printable ASCII, in quotation marks where it has spaces."""
-    text = json.dumps(str(value))[1:-1].replace('\\"', '"').replace("\x7f", "\\u007f")
+    text = json.dumps(str(value))[1:-1].replace('\\"', '"')
     return f'"{text}"' if quote and (not text or " " in text) else text
 
 

@@ -41,6 +41,9 @@ from douga_server.statuses import status_of
 
 T = TypeVar("T")
 CALLS = ("Reconstruct", "ReconstructSequence", "GetCapabilities")
+# Of an answer in one message. gRPC keeps a message that is not read until the connection ends, even after we
+# have given its call up: so a caller who reads nothing holds this much with each call, and not a whole MiB.
+_CHUNK_OUT_BYTES = 1 << 17
 _FRAMES_AHEAD = 2  # of a sequence, beside those that the backend works on: being received, being packed
 
 
@@ -59,6 +62,7 @@ class DougaService:
     def __init__(self, options: ServiceOptions, works: Works) -> None:
         self.works = works
         self._options, self._limits = options, options.limits
+        self._chunk_bytes = min(_CHUNK_OUT_BYTES, options.limits.max_chunk_bytes)
         self._budget, self._names = ByteBudget(options.max_bytes_held), CallNames()
         self._threads = ThreadPoolExecutor(min(8, os.cpu_count() or 1), thread_name_prefix="douga-pixels")
         self._readings: set[asyncio.Task[None]] = set()
@@ -93,7 +97,7 @@ class DougaService:
             await self._send(context, stage_response(Progress(Stage.PACKING)))
             packed = await self._pack(answer, job, encoding)
             _note_done(answer, packed)
-            for response in responses(packed, self._limits.max_chunk_bytes):
+            for response in responses(packed, self._chunk_bytes):
                 await self._send(context, response)
 
     async def _work(self, batcher: Batcher, job: Job, context: Context) -> Answer:
@@ -204,7 +208,7 @@ class DougaService:
             status = status_of(exc)
             return [sequence_error(frame.number, status.code.value[0], status.message)]
         _note_done(answer, packed)
-        return sequence_responses(frame.number, packed, self._limits.max_chunk_bytes)
+        return sequence_responses(frame.number, packed, self._chunk_bytes)
 
     async def _owed(self, requests: AsyncIterator[T], until_s: float | None) -> T | None:
         """The next message. until_s: when the frame has to be there; None between those of a sequence."""

@@ -17,7 +17,7 @@ from PIL import Image
 
 from douga import __version__
 from douga.cli import main
-from douga.commands import reconstruct, weights
+from douga.commands import equipment, weights
 from douga.commands.session import Equipment, equip_locally, frame_number
 from douga.errors import InputError
 from douga.fakes import fake_stages
@@ -38,7 +38,7 @@ def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
             stages = Stages(OwnMasks(mask), stages.find_lines)
         return equip_locally(stages, settings, "cpu", {"lines": {"name": "fake", "sha256": "0" * 64}})
 
-    monkeypatch.setattr(reconstruct, "load_equipment", equip)
+    monkeypatch.setattr(equipment, "load_equipment", equip)
 
 
 def _draw(path: Path, colour: tuple[int, int, int] = (230, 120, 40)) -> Path:
@@ -188,7 +188,7 @@ def test_tga_lines_are_one_pixel_wide_in_retas_colours_unless_asked_otherwise(tm
 
 
 def test_a_palette_of_ones_own_colours_everything(tmp_path: Path) -> None:
-    preset = (Path(reconstruct.__file__).parents[1] / "palettes/retas.toml").read_text()
+    preset = (Path(equipment.__file__).parents[1] / "palettes/retas.toml").read_text()
     studio = tmp_path / "studio.toml"
     studio.write_text(preset.replace('visible_line = ["#000000"]', 'visible_line = ["#123456"]'))
     frame = _draw(tmp_path / "A0001.png")
@@ -375,7 +375,7 @@ def test_a_mask_in_colour_is_refused(tmp_path: Path) -> None:
 
 _PROGRAM = """
 import resource, signal, sys, time
-from douga.commands import reconstruct
+from douga.commands import equipment
 from douga.commands.session import equip_locally
 from douga.fakes import fake_stages
 from douga.pipeline import Settings, Stages
@@ -394,7 +394,7 @@ def equip(args, settings):
     return equip_locally(Stages(fake.find_cel, slow), settings, "cpu", {})
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-reconstruct.load_equipment = equip
+equipment.load_equipment = equip
 sys.exit(main(sys.argv[3:]))
 """
 

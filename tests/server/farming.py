@@ -7,8 +7,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -36,68 +36,76 @@ PATIENCE_S = 90.0  # for what takes seconds, on a machine that has other things 
 
 
 class Nodes:
-    """A head and some nodes, each with its own CPUs. address: of the cluster."""
+    """A head without work and two nodes with one CPU each. address: of the cluster."""
 
-    def __init__(self, *cpus: int) -> None:
+    def __init__(self) -> None:
         prepare_environment(own=True)
         ray = import_ray()
         from ray.cluster_utils import Cluster
 
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
-
-        shape: dict[str, Any] = {"object_store_memory": SMALL_STORE, "include_dashboard": False}
+        before = set(psutil.Process().children(recursive=True))
         self._cluster = Cluster(
-            initialize_head=True,
-            head_node_args={**shape, "num_cpus": cpus[0], "_system_config": dict(HEALTH)},
+            initialize_head=True, head_node_args={**_SHAPE, "num_cpus": 0, "_system_config": dict(HEALTH)}
         )
-        self.nodes = [self._cluster.add_node(num_cpus=n, **shape) for n in cpus[1:]]
+        self.nodes: list[Any] = []
+        self.mend()
+        self._family = set(psutil.Process().children(recursive=True)) - before
         self.address: str = self._cluster.address
 
-    def pull_the_plug(self, number: int) -> None:
-        """Let a node fall silent, as one does whose network or power fails: nothing of it says goodbye."""
-        node = self.nodes[number]
-        family = [info.process.pid for infos in node.all_processes.values() for info in infos]
-        for pid in family:
-            for child in psutil.Process(pid).children(recursive=True):
-                child.suspend()
-            psutil.Process(pid).suspend()
+    def mend(self) -> None:
+        """See that there are two nodes."""
+        while len(self.nodes) < 2:
+            self.nodes.append(self._cluster.add_node(num_cpus=1, **_SHAPE))
 
-    def kill(self, number: int) -> None:
+    def pull_the_plug(self) -> None:
+        """Let a node fall silent, as one does whose network or power fails: nothing of it says goodbye."""
+        for process in _processes(self.nodes.pop(0)):
+            process.suspend()
+
+    def kill(self) -> None:
         """End a node as the kernel would."""
-        self._cluster.remove_node(self.nodes[number], allow_graceful=False)
+        self._cluster.remove_node(self.nodes.pop(0), allow_graceful=False)
 
     def shut_down(self) -> None:
-        for child in psutil.Process().children(recursive=True):
-            if child.status() == psutil.STATUS_STOPPED:
-                child.kill()
+        """End all of it."""
+        self._family |= set(psutil.Process().children(recursive=True))
+        for process in self._family:
+            with suppress(psutil.Error):
+                if process.status() == psutil.STATUS_STOPPED:
+                    process.kill()
         self._cluster.shutdown()
-
-
-@contextmanager
-def nodes(*cpus: int) -> Iterator[Nodes]:
-    """A cluster with so many CPUs a node, the head first. Nothing of it is left at the end."""
-    before = {child.pid for child in psutil.Process().children(recursive=True)}
-    cluster = Nodes(*cpus)
-    family = [c for c in psutil.Process().children(recursive=True) if c.pid not in before]
-    try:
-        yield cluster
-    finally:
-        cluster.shut_down()
-        for process in psutil.wait_procs(family, timeout=5)[1]:
+        for process in psutil.wait_procs(self._family, timeout=3)[1]:
             process.kill()
+
+
+_SHAPE: dict[str, Any] = {"object_store_memory": SMALL_STORE, "include_dashboard": False}
+
+
+def _processes(node: Any) -> list[psutil.Process]:
+    """Children before their parents, so that none is ended by a parent that is missing."""
+    heads = [psutil.Process(info.process.pid) for infos in node.all_processes.values() for info in infos]
+    return [*(child for head in heads for child in head.children(recursive=True)), *heads]
 
 
 @cache
 def lasting_cluster() -> Nodes:
-    """One node that stays for all tests of the process."""
-    cluster = Nodes(4)
+    """The cluster of all tests of this process: to start one takes longer than most of them."""
+    cluster = Nodes()
     atexit.register(cluster.shut_down)
+    return cluster
+
+
+def whole_cluster() -> Nodes:
+    """The same, with what earlier tests broke put right."""
+    cluster = lasting_cluster()
+    cluster.mend()
     return cluster
 
 
 def joined_backend(store: StageStore) -> RayBackend:
     """A backend on the cluster that stays: it starts in some seconds, not half a minute."""
-    return RayBackend(store, FarmSettings(address=lasting_cluster().address, cpus=1))
+    return RayBackend(store, FarmSettings(address=whole_cluster().address, cpus=1))
 
 
 def drawing(name: str = "a", *, shift: int = 0) -> Frame:

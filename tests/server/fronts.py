@@ -119,8 +119,11 @@ class Running:
         """Send these and nothing else. Raises grpc.aio.AioRpcError."""
         reader = AnswerReader()
         call = self.stub.Reconstruct(_each(messages), metadata=self.metadata, timeout=timeout_s)
-        async for response in call:
-            reader.add(response)
+        try:
+            async for response in call:
+                reader.add(response)
+        finally:
+            call.cancel()  # grpc.aio does not do it by itself where its reader is cancelled very early
         return reader.finish()
 
     async def status_of(self, messages: Iterable[Any], method: str = "Reconstruct") -> grpc.RpcError:

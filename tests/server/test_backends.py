@@ -31,6 +31,7 @@ from douga_server.jobs import (
     Stage,
     Stopped,
 )
+from farming import joined_backend
 
 from douga.errors import CheckpointError, DougaError, InputError
 from douga.fakes import fake_stages
@@ -40,10 +41,10 @@ from douga.types import CelMask, Frame
 PATIENCE_S = 60.0  # for what takes an instant, on a machine that has other things to do
 
 Factory = Callable[[FakeStore], Backend]
-BACKENDS: dict[str, Factory] = {"local": LocalBackend}
+BACKENDS: dict[str, Factory] = {"local": LocalBackend, "ray": joined_backend}
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=["local", pytest.param("ray", marks=pytest.mark.slow)])
 def make(request: pytest.FixtureRequest) -> Factory:
     """Makes the backend that is tested."""
     return BACKENDS[request.param]

@@ -42,12 +42,12 @@ def main(argv: list[str]) -> int:
 
 def probe_frame(picture: str, cel: str, lines: str, device: str) -> dict[str, float]:
     """Seconds of each stage on one frame after loading, median of RUNS, and the peak of resident memory."""
-    from douga.commands.reconstruct import load_equipment
     from douga.frame_io import read_frame
     from douga.postprocess import clean_douga
+    from douga.stages import load_stages
 
     begun_s = time.perf_counter()
-    stages = load_equipment(Namespace(mask=None, device=device, weights_cel=cel, weights_lines=lines)).stages
+    stages = load_stages(cel, lines, device).stages
     loading_s = time.perf_counter() - begun_s
     frame = read_frame(Path(picture))
     rounds = []
@@ -112,22 +112,24 @@ def probe_sequence(
     picture: str, count: str, folder: str, cel: str, lines: str, device: str
 ) -> dict[str, float]:
     """Frames a second of `douga reconstruct` over a numbered sequence, all files written, after loading."""
-    from douga.commands.reconstruct import load_equipment
-    from douga.commands.session import Console, Session, Todo
+    from douga.commands.session import Console, Session, Todo, equip_locally
     from douga.frame_io import open_sources, read_frame
     from douga.palettes import load_palette
     from douga.pipeline import Settings, see
     from douga.results import ResultFolder
+    from douga.stages import load_stages
 
     frames, out = Path(folder) / "frames", Path(folder) / "out"
     frames.mkdir(parents=True)
     for number in range(int(count)):
         shutil.copyfile(picture, frames / f"{number:04d}.png")
-    args = Namespace(mask=None, device=device, weights_cel=cel, weights_lines=lines, jobs=None, layers="ora")
-    equipment = load_equipment(args)
-    see(read_frame(Path(picture)), equipment.stages)
+    loaded = load_stages(cel, lines, device)
+    see(read_frame(Path(picture)), loaded.stages)
     sources = open_sources([frames])
-    results = ResultFolder(out, Settings(load_palette("kugler")), load_palette("retas"))
+    settings = Settings(load_palette("kugler"))
+    results = ResultFolder(out, settings, load_palette("retas"))
+    equipment = equip_locally(loaded.stages, settings, loaded.device, loaded.weights, None)
+    args = Namespace(mask=None, layers="ora")
     results.prepare()
     session = Session(args, Todo(sources, None, results), equipment, results, Console(sources.count))
     begun_s = time.perf_counter()

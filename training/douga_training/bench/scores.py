@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,13 +14,13 @@ from tqdm import tqdm
 
 from douga.checkpoint import load_network
 from douga.classes import FILL_CLASSES, LINE_CLASSES, DougaClass
-from douga.commands.reconstruct import load_equipment
 from douga.evaluate import LINES_ALL, Evaluation, Score, evaluate
 from douga.frame_io import atomic_path, read_frame, write_png
 from douga.metrics import accuracy, iou
 from douga.palettes import load_palette
 from douga.pipeline import Seen, Settings, Stages, clean, see
 from douga.report import panels, render_html
+from douga.stages import load_stages
 from douga.types import U8
 from douga_training.bench.tables import MET, MISS, NO_GOAL, Table
 from douga_training.simulate.store import BROADCAST
@@ -66,10 +65,8 @@ def judge(truth: Path, stems: Sequence[str], weights: Weights, out: Path) -> dic
     for kind in KINDS:
         folder = truth / BROADCAST if kind == BROADCAST else truth
         masks = folder / "cel_mask" if weights.true_masks else None
-        asked = Namespace(
-            mask=masks, device=weights.device, weights_cel=weights.cel, weights_lines=weights.lines
-        )
-        _predict(folder, stems, load_equipment(asked).stages, out / kind, raw=weights.raw)
+        stages = load_stages(weights.cel, weights.lines, weights.device, masks).stages
+        _predict(folder, stems, stages, out / kind, raw=weights.raw)
         names = [kind, f"{kind} raw"] if weights.raw else [kind]
         for name in names:
             answers[name] = replace(evaluate(out / name, folder), missing=())

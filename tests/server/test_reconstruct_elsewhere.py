@@ -25,7 +25,7 @@ from PIL import Image
 from serving import LiveServer
 
 from douga.cli import main
-from douga.commands import reconstruct
+from douga.commands import equipment
 from douga.commands.session import Equipment, equip_locally
 from douga.fakes import fake_stages
 from douga.own_masks import OwnMasks
@@ -45,7 +45,7 @@ def _fakes_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             stages = Stages(OwnMasks(mask), stages.find_lines)
         return equip_locally(stages, settings, "cpu", {})
 
-    monkeypatch.setattr(reconstruct, "_equip_here", equip)
+    monkeypatch.setattr(equipment, "_equip_here", equip)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "run"))
 
 
@@ -106,7 +106,7 @@ def _run(shot: Path, out: Path, *more: str) -> int:
 )
 def test_the_same_files_as_here(tmp_path: Path, server: LiveServer, options: tuple[str, ...]) -> None:
     shot = _shot(tmp_path / "shot")
-    preset = (Path(reconstruct.__file__).parents[1] / "palettes/retas.toml").read_text()
+    preset = (Path(equipment.__file__).parents[1] / "palettes/retas.toml").read_text()
     (tmp_path / "studio.toml").write_text(preset.replace('["#000000"]', '["#123456"]'))
     mask = np.zeros((48, 64), np.uint8)
     mask[5:30, 5:30] = 255

@@ -39,6 +39,12 @@ proto: $(STAMP)
 	$(BIN)/python proto/generate.py
 	$(BIN)/python plugins/client/generate_contract.py
 
+# A million mutated inputs; what breaks something is kept in build/fuzz and can be played again.
+fuzz: $(STAMP)
+	$(BIN)/python tests/attack/fuzz_decoder.py messages 500000 build/fuzz
+	$(BIN)/python tests/attack/fuzz_decoder.py planes 500000 build/fuzz
+	$(BIN)/python tests/attack/fuzz_calls.py 30000 build/fuzz
+
 bench: $(STAMP)
 	$(BIN)/python -m douga_training.bench
 

@@ -169,7 +169,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             record.code = "DEADLINE_EXCEEDED" if left_s is not None and left_s <= 0 else "CANCELLED"
             raise
         except grpc.aio.AbortError:
-            record.code = _CODE_NAMES.get(context.code(), "UNKNOWN")
+            code = context.code()  # the status after an abort, though a number after set_code
+            record.code = code.name if isinstance(code, grpc.StatusCode) else _CODE_NAMES.get(code, "UNKNOWN")
             raise
         except grpc.aio.InternalError:  # a write to a caller who is gone
             record.code = "CANCELLED"

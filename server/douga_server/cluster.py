@@ -17,13 +17,15 @@ import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from douga.shipped import shipped_weights
 from douga_server.address import parse_address
 from douga_server.errors import SetupError
+from douga_server.models import ModelStore, StageStore
 
 _LOG = logging.getLogger(__name__)
 
@@ -137,6 +139,18 @@ def share_out(
         a_host = math.ceil(workers / len(hosts))
         cpus = max(1, min(node.get("CPU", 1) for node in hosts) // a_host)
     return workers, Share(cpus, gpus)
+
+
+def at_home_anywhere(store: StageStore) -> StageStore:
+    """The same store for processes that work in other folders: files by their whole paths."""
+    if not isinstance(store, ModelStore):
+        return store
+    shipped = shipped_weights()
+
+    def settled(given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(path if path in shipped else str(Path(path).absolute()) for path in given)
+
+    return replace(store, cel=settled(store.cel), lines=settled(store.lines))
 
 
 def import_ray() -> ModuleType:

@@ -20,7 +20,7 @@ from douga.layers import build_layers
 from douga.pipeline import Reconstruction, Settings
 from douga.types import CelMask, Frame
 from douga_server.backends.ray_replica import Loaded, Refused, own_answer, own_job
-from douga_server.cluster import Cluster, Share, open_cluster, share_out
+from douga_server.cluster import Cluster, Share, at_home_anywhere, open_cluster, share_out
 from douga_server.errors import SetupError
 from douga_server.jobs import Answer, BackendError, Job, Model, Options, Priority, Progress, Stopped
 from douga_server.models import StageStore
@@ -101,7 +101,9 @@ class Farm:
         count, share = share_out(cluster, run.workers, run.cpus, run.gpus)
         self._ray, self._run = cluster.ray, run
         cleaners = 4 if share.gpus else 1
-        self._members = [_Member(_hire(cluster, run.store, cleaners, share)) for _ in range(count)]
+        self._members = [
+            _Member(_hire(cluster, at_home_anywhere(run.store), cleaners, share)) for _ in range(count)
+        ]
         self._lock, self._hurried_s = threading.Lock(), float("inf")
         loaded = self._load()
         self._models: tuple[Model, ...] = loaded.models

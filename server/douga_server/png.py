@@ -43,6 +43,7 @@ def checked_png(data: Bytes, width: int, height: int, channels: int, notes: list
         elif kind == b"IDAT":
             if packed and packed[-1][1] + 12 != start:
                 raise InputError("the PNG's pixels are not in one piece; export it again")
+            _check_sum(data, start, end)
             packed.append((start, end))
         elif kind in (b"iCCP", b"gAMA", b"cICP", b"sRGB", b"eXIf"):
             extras[kind] = bytes(data[start : min(end, start + 4)])
@@ -90,6 +91,13 @@ def _checked_header(kind: bytes, body: bytes, width: int, height: int, channels:
     if packing or filtering or interlace:
         raise InputError("the PNG is interlaced or packed in an unknown way; save it without interlacing")
     return body
+
+
+def _check_sum(data: Bytes, start: int, end: int) -> None:
+    """Of a chunk, whose kind stands before its content. The decoder would complain on the console."""
+    with memoryview(data) as view:
+        if zlib.crc32(view[start - 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+            raise InputError("the PNG is damaged (a checksum is wrong); export it again")
 
 
 def _check_rows(packed: Iterator[memoryview], height: int, row_bytes: int) -> None:

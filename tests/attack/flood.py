@@ -1,11 +1,12 @@
 """Many large calls at once, as a process: `flood.py TARGET CA|- TOKEN|- CALLS MEGABYTES KIND`.
 
-Prints the status of each. KIND is one of unary: one message for a call that takes a small one. message: one message that is
-larger than any chunk. frames: sound raw frames of this size.
+Prints the status of each. KIND: "unary", one message for a call that takes a small one; "message", one
+that is larger than any chunk; "frames", sound raw frames of this size.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import sys
 import threading
 from collections.abc import Iterator
@@ -49,6 +50,7 @@ def _call(target: str, ca: str, token: str, kind: str, size: int) -> None:
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(90, exit=True)  # a client that hangs tells where
     target, ca, token, calls, megabytes, kind = sys.argv[1:]
     arguments = (target, ca, token, kind, int(megabytes) * 1_000_000)
     threads = [threading.Thread(target=_call, args=arguments) for _ in range(int(calls))]

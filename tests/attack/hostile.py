@@ -58,7 +58,7 @@ class Target:
     log: Path
     form: str
     credentials: grpc.ChannelCredentials | None = None
-    metadata: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    metadata: Sequence[tuple[str, str | bytes]] = field(default_factory=tuple)
 
     @contextmanager
     def channel(self, *options: tuple[str, int]) -> Iterator[grpc.Channel]:
@@ -117,9 +117,9 @@ class Target:
             time.sleep(0.05)
 
     def _number(self, name: str) -> float:
-        address = re.search(rf"{_METRICS}(http://[\w.:/]+)", self.log.read_text())[1]
+        address = _found(rf"{_METRICS}(http://[\w.:/]+)", self.log.read_text())
         with urllib.request.urlopen(address, timeout=30) as answer:
-            return float(re.search(rf"^douga_{name} (\S+)$", answer.read().decode(), re.MULTILINE)[1])
+            return float(_found(rf"^douga_{name} (\S+)$", answer.read().decode()))
 
     def log_lines(self) -> list[str]:
         """What stands in the log by now. Fails where somebody else than the log has written a line there."""
@@ -179,7 +179,13 @@ def _peak(process: psutil.Process) -> int:
         status = Path(f"/proc/{process.pid}/status").read_text()
     except OSError:
         return process.memory_info().rss
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) * 1024
+    return int(_found(r"VmHWM:\s+(\d+) kB", status)) * 1024
+
+
+def _found(pattern: str, text: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    assert found is not None, text
+    return found[1]
 
 
 @contextmanager
@@ -228,6 +234,7 @@ def _serving(folder: Path, form: str, *args: str) -> Iterator[Target]:
     try:
         facts: dict[str, Any] = {}
         for what in ("listening", "ready"):
+            assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith(f"douga serve: {what} "), (folder / "log").read_text()
             facts |= json.loads(line.removeprefix(f"douga serve: {what} "))

@@ -102,8 +102,10 @@ def test_the_largest_frame_that_is_taken_costs_nothing_until_its_bytes_come(targ
 START, *REST = sound(encoding=Encoding.RAW)
 WHOLE = REST[0].chunk.data
 MASKED = Request.FromString(START.SerializeToString())
-MASKED.start.cel_mask.CopyFrom(image_pb2.ImageHeader(width=32, height=24, layout=1, encoding=2))
-MASKED.start.cel_mask.encoded_bytes = 32 * 24
+GRAY, RAW = image_pb2.PIXEL_LAYOUT_GRAY8, image_pb2.PIXEL_ENCODING_RAW
+MASKED.start.cel_mask.CopyFrom(
+    image_pb2.ImageHeader(width=32, height=24, layout=GRAY, encoding=RAW, encoded_bytes=32 * 24)
+)
 M = chunk(bytes(32 * 24), MASK)
 ORDERS: dict[str, list[Any]] = {
     "nothing": [],
@@ -158,6 +160,14 @@ def test_empty_messages_for_ever_end_at_the_first(target: Target) -> None:
 
     for method in ("Reconstruct", "ReconstructSequence"):
         refused(target, forever(), method)
+
+
+def test_a_damaged_png_writes_nothing_into_the_log(target: Target) -> None:
+    """libpng complains of a wrong checksum on stderr, past every formatter."""
+    head, *rest = sound(encoding=Encoding.PNG)
+    data = bytearray(b"".join(each.chunk.data for each in rest))
+    data[-13] ^= 1  # the last byte of the pixels' checksum, in front of 12 bytes of IEND
+    assert "a checksum is wrong" in refused(target, [head, chunk(bytes(data))]).details
 
 
 def _option(name: str, value: Any) -> Request:
@@ -389,7 +399,7 @@ def test_small_metadata_of_any_kind_changes_nothing(target: Target) -> None:
         ("x-empty", ""),
     ]
     with attacked(target):
-        outcome = target.call(_bytes(sound()), metadata=[*target.metadata, *strange])
+        outcome = target.call(_bytes(sound()), metadata=[*strange, *target.metadata])
         assert outcome.code is Code.OK
     assert "x-path" not in target.log.read_text()
 

@@ -242,7 +242,7 @@ def test_garbage_where_tls_is_spoken(tls: Target) -> None:
         tls.good_call()
 
 
-METHODS = {
+METHODS: dict[str, list[tuple[str, str | bytes]]] = {
     "GET": [(":method", "GET")],
     "no path": [(":method", "POST"), (":scheme", "http")],
     "two paths": [(":path", "/a"), (":path", CALL)],

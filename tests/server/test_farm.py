@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import psutil
 import pytest
-from douga_server.cluster import Cluster, Share, share_out
+from douga_server.cluster import Cluster, Share, at_home_anywhere, share_out
 from douga_server.errors import SetupError
 from douga_server.fakes import FakeStore
 from douga_server.farm import Farm, FarmRun, Pending, open_farm
 from douga_server.jobs import BackendError
+from douga_server.models import ModelStore
 from farming import PATIENCE_S, Nodes, PoisonStore, drawing, pids_of, whole_cluster
 
 from douga.atomic import atomic_path, remove_leftovers
@@ -125,6 +126,17 @@ def test_machines_are_shared_out(
 ) -> None:
     cluster = Cluster(FakeRay(*machines), None, None)  # type: ignore[arg-type]
     assert share_out(cluster, workers, None, None) == expected
+
+
+def test_weights_are_found_from_other_folders_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = ModelStore(("cel-small", "mine/cel.safetensors"), ("/elsewhere/lines.safetensors",), "cpu")
+    settled = at_home_anywhere(store)
+    assert settled == ModelStore(
+        ("cel-small", str(tmp_path / "mine/cel.safetensors")), ("/elsewhere/lines.safetensors",), "cpu"
+    )
+    fake = FakeStore()
+    assert at_home_anywhere(fake) is fake
 
 
 class Drawn:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from douga import __version__, errors
 from douga.errors import DougaError, InputError
 from douga_server.backends.ray_replica import Done, Loaded, Refused, Replica, Told, own_answer
-from douga_server.cluster import Cluster, open_cluster, restore_signals, share_out
+from douga_server.cluster import Cluster, at_home_anywhere, open_cluster, restore_signals, share_out
 from douga_server.errors import SetupError
 from douga_server.jobs import (
     Answer,
@@ -85,7 +85,7 @@ class RayBackend:
 
     def __init__(self, store: StageStore, settings: FarmSettings | None = None) -> None:
         """store: is sent to the replicas, which load from it; a file is looked for on their machines."""
-        self._store, self._settings = store, settings or FarmSettings()
+        self._store, self._settings = at_home_anywhere(store), settings or FarmSettings()
         self._cluster: Cluster | None = None
         self._handle: Any = None
         self._models: tuple[Model, ...] = ()

@@ -151,8 +151,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         status = await self._run(behaviour, record, requests, context)
         if status is not None:
             record.code, record.reason = status.code.name, status.message
-            # The caller may be gone, or read nothing: then not even the status can be written. gRPC drops the
-            # call in either case as soon as we return.
+            # The caller may be gone, or read nothing: then not even the status can be written. The work is
+            # given up in any case; gRPC keeps the stream for as long as the caller answers pings.
             with suppress(grpc.aio.InternalError, TimeoutError):
                 async with asyncio.timeout(_ABORT_S):
                     await context.abort(status.code, status.message, status.trailers)

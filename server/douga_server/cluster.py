@@ -11,6 +11,8 @@ import os
 import secrets
 import shutil
 import signal
+import socket
+import ssl
 import tempfile
 import threading
 import warnings
@@ -32,6 +34,8 @@ _LOG = logging.getLogger(__name__)
 NAMESPACE = "douga"
 _FOLDER = "douga-ray-"  # with the pid of whose it is
 _LAST_WORDS_S = 2.0
+_KNOCK_S = 5.0
+_NOBODY = "127.0.0.1:6379"  # where "auto" looks when nothing says where a cluster is
 _RECORDED = Path("/tmp/ray/ray_current_cluster")  # where `ray start` notes the address for "auto"
 _OWN = {
     # Everybody of a cluster listens on 127.0.0.1 alone then. The name is Ray's: on systems that ask people
@@ -94,6 +98,7 @@ def open_cluster(
     """
     if address is not None:
         refuse_open_cluster(address, os.environ)
+        _knock(address, os.environ)
     prepare_environment(own=address is None)
     ray = import_ray()
     if ray.is_initialized():
@@ -193,6 +198,24 @@ def refuse_open_cluster(address: str, environ: Mapping[str, str]) -> None:
             f"joined without {' and without '.join(lacks)}; set them up on all of its machines, see "
             "docs/farm.md"
         )
+
+
+def _knock(address: str, environ: Mapping[str, str]) -> None:
+    """See that somebody is there, and shows a certificate: Ray itself takes minutes to give up."""
+    target = parse_address((_resolve_auto(environ) if address == "auto" else address) or _NOBODY)
+    try:
+        with socket.create_connection((target.host, target.port), timeout=_KNOCK_S) as plain:
+            if environ.get("RAY_USE_TLS", "").lower() in ("1", "true"):
+                context = ssl.create_default_context(cafile=environ["RAY_TLS_CA_CERT"])
+                context.load_cert_chain(environ["RAY_TLS_SERVER_CERT"], environ["RAY_TLS_SERVER_KEY"])
+                context.wrap_socket(plain, server_hostname=target.host).close()
+    except KeyError as exc:
+        raise SetupError(f"RAY_USE_TLS is set, but {exc} is not; all of RAY_TLS_* are needed") from exc
+    except OSError as exc:
+        raise SetupError(
+            f"{address}: no Ray cluster is to be found at {target.target} ({exc}); see whether `ray start "
+            "--head` runs there, with the same certificates"
+        ) from exc
 
 
 def _resolve_auto(environ: Mapping[str, str]) -> str | None:

@@ -4,8 +4,10 @@ import asyncio
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -13,12 +15,14 @@ from typing import Any
 
 import psutil
 import pytest
+import trustme
 from douga_server.backends.local import LocalBackend
 from douga_server.backends.ray import FarmSettings, RayBackend, _error_in, _Onward
 from douga_server.cluster import import_ray, open_cluster, refuse_open_cluster
 from douga_server.errors import SetupError
 from douga_server.fakes import FakeStore
 from douga_server.jobs import Answer, BackendError, Job, Options, Progress, Stage
+from douga_server.tls import TlsFiles
 from farming import PATIENCE_S, SMALL_STORE, Nodes, PoisonStore, drawing, pids_of, wait_until, whole_cluster
 
 from douga.errors import CheckpointError, InputError
@@ -76,6 +80,39 @@ def test_an_open_cluster_is_refused(environ: dict[str, str], lacks: str) -> None
         with pytest.raises(SetupError, match=lacks):
             refuse_open_cluster("auto", {"RAY_ADDRESS": address, **environ})
         refuse_open_cluster(address, SECURE)
+
+
+def test_where_no_cluster_is_it_says_so_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    with pytest.raises(SetupError, match="ray start --head"):
+        open_cluster(f"127.0.0.1:{port}")
+
+
+def test_a_cluster_without_tls_is_not_joined_with_it(
+    authority: trustme.CA, tls_files: TlsFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("RAY_USE_TLS", "1")
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+        address = f"127.0.0.1:{plain.getsockname()[1]}"
+        with pytest.raises(SetupError, match="RAY_TLS_CA_CERT"):
+            open_cluster(address)
+        monkeypatch.setenv("RAY_TLS_CA_CERT", str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("RAY_TLS_SERVER_CERT", str(tls_files.cert))
+        monkeypatch.setenv("RAY_TLS_SERVER_KEY", str(tls_files.key))
+        answering = threading.Thread(target=_answer_in_clear, args=(plain,))
+        answering.start()
+        with pytest.raises(SetupError, match="same certificates"):
+            open_cluster(address)
+        answering.join()
+
+
+def _answer_in_clear(listener: socket.socket) -> None:
+    connection = listener.accept()[0]
+    with connection:
+        connection.recv(4096)
+        connection.sendall(b"PRI * HTTP/2.0 and no TLS")
 
 
 def test_rays_client_protocol_is_refused() -> None:

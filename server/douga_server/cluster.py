@@ -42,7 +42,8 @@ _OWN = {
     # about every listening port this is its default.
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",  # its agents look so long for a server that was killed
+    # Replicas block nothing, and on Serve's own loop a cancelled call has ended when Serve says so.
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
     "RAY_enable_metrics_collection": "0",  # its metrics have no token
     # Ray starts its workers at 15, so that one other busy process a core brings them to a standstill.
     "RAY_worker_niceness": "0",

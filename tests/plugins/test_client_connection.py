@@ -362,6 +362,7 @@ def test_a_server_that_goes_down_in_order_finishes_what_is_under_way(tmp_path: P
         connection.pump()
         server.hold.unlink()
         run(call, connection)
+        connection.close()
         assert error_of(call, connection.target) is None
 
 

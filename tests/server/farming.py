@@ -126,6 +126,20 @@ def pids_of(title: str) -> list[int]:
     return found
 
 
+def see_them_end(family: list[psutil.Process]) -> None:
+    """Wait for the end of a cluster whose owner was killed."""
+    agents = []
+    for process in family:
+        with suppress(psutil.Error):
+            if any(title in process.cmdline()[0] for title in ("DashboardAgent", "RuntimeEnvAgent")):
+                agents.append(process)
+    others = [process for process in family if process not in agents]
+    assert others
+    assert not psutil.wait_procs(others, timeout=PATIENCE_S)[1]
+    for process in agents:  # they look for the others for a minute, and end then
+        process.kill()
+
+
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Wait, and fail the test where it takes too long."""
     until_s = time.monotonic() + PATIENCE_S

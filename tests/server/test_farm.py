@@ -18,7 +18,7 @@ from douga_server.fakes import FakeStore
 from douga_server.farm import Farm, FarmRun, Pending, open_farm
 from douga_server.jobs import BackendError
 from douga_server.models import ModelStore
-from farming import PATIENCE_S, Nodes, PoisonStore, drawing, pids_of, whole_cluster
+from farming import PATIENCE_S, Nodes, PoisonStore, drawing, pids_of, see_them_end, whole_cluster
 
 from douga.atomic import atomic_path, remove_leftovers
 from douga.batch import Limits, Outcome, Source, run_batch
@@ -253,7 +253,7 @@ def test_a_killed_driver_leaves_nothing_and_the_same_command_goes_on(
         family = psutil.Process(first.pid).children(recursive=True)
         assert first.wait(PATIENCE_S) == -signal.SIGKILL
     assert [path for path in files_of(out) if ".part" in path]
-    assert not psutil.wait_procs(family, timeout=PATIENCE_S)[1]
+    see_them_end(family)
     with run() as second:
         assert second.stdout is not None
         assert second.wait(2 * PATIENCE_S) == 0

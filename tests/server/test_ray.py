@@ -23,7 +23,17 @@ from douga_server.errors import SetupError
 from douga_server.fakes import FakeStore
 from douga_server.jobs import Answer, BackendError, Job, Options, Progress, Stage
 from douga_server.tls import TlsFiles
-from farming import PATIENCE_S, SMALL_STORE, Nodes, PoisonStore, drawing, pids_of, wait_until, whole_cluster
+from farming import (
+    PATIENCE_S,
+    SMALL_STORE,
+    Nodes,
+    PoisonStore,
+    drawing,
+    pids_of,
+    see_them_end,
+    wait_until,
+    whole_cluster,
+)
 
 from douga.errors import CheckpointError, InputError
 
@@ -322,7 +332,7 @@ def test_sigterm_reaches_its_handler_and_a_killed_server_takes_its_cluster_along
         assert server.stdout.readline() == "drain\n"
         family = psutil.Process(server.pid).children(recursive=True)
         server.kill()
-    assert not psutil.wait_procs(family, timeout=PATIENCE_S)[1]
+    see_them_end(family)
     cluster = open_cluster(None, cpus=1, object_store_bytes=SMALL_STORE)
     cluster.leave()
     assert not folder.exists()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -45,9 +47,10 @@ class Nodes:
 
         ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import tests
         before = set(psutil.Process().children(recursive=True))
-        self._cluster = Cluster(
-            initialize_head=True, head_node_args={**_SHAPE, "num_cpus": 0, "_system_config": dict(HEALTH)}
-        )
+        # Where a test run is killed, the next cluster of our own removes it by this name.
+        self._folder = tempfile.mkdtemp(prefix=f"douga-ray-{os.getpid()}-", dir="/tmp")
+        head = {"num_cpus": 0, "temp_dir": self._folder, "_system_config": dict(HEALTH)}
+        self._cluster = Cluster(initialize_head=True, head_node_args={**_SHAPE, **head})
         self.nodes: list[Any] = []
         self.mend()
         self._family = set(psutil.Process().children(recursive=True)) - before
@@ -77,6 +80,7 @@ class Nodes:
         self._cluster.shutdown()
         for process in psutil.wait_procs(self._family, timeout=3)[1]:
             process.kill()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 _SHAPE: dict[str, Any] = {"object_store_memory": SMALL_STORE, "include_dashboard": False}

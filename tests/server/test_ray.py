@@ -1,6 +1,7 @@
 """The ray backend on real clusters: what dies, and that nobody notices. The common suite is test_backends."""
 
 import asyncio
+import hashlib
 import os
 import re
 import signal
@@ -257,6 +258,32 @@ def test_replicas_follow_the_load(farm: Nodes) -> None:
         load = Load(backend, callers=4)
         await till(lambda: backend.slots == 4, "a second replica")
         await load.end()
+
+    started(backend, test())
+
+
+@pytest.mark.slow
+def test_replicas_of_a_killed_server_are_replaced(farm: Nodes, tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.write_text("old")
+
+    async def die() -> None:
+        killed = on_farm(farm, 2, FakeStore(weights=weights))
+        await killed.start()
+        assert killed._cluster is not None
+        assert killed._watching is not None
+        killed._watching.cancel()
+        killed._handle.shutdown()
+        killed._cluster.leave()
+
+    asyncio.run(die())
+    weights.write_text("new")
+    backend = on_farm(farm, 1, FakeStore(weights=weights))
+
+    async def test() -> None:
+        new = (await answer(backend, a_job("a"))).models
+        assert new[0].sha256 == hashlib.sha256(b"new").hexdigest()
+        await till(lambda: len(pids_of(REPLICA)) == 1, "the old replicas have gone")
 
     started(backend, test())
 

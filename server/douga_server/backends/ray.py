@@ -50,7 +50,7 @@ class FarmSettings:
     address: of a Ray cluster, HOST:PORT or "auto"; None starts one on this machine. min_replicas,
     max_replicas: between these it follows the load. cpus, gpus: that each replica takes; None for what there
     is. cleaners: frames that a replica cleans side by side; it takes one more at a time. app: by
-    which a cluster tells servers apart; a second one of that name takes the replicas over. tries: replicas
+    which a cluster tells servers apart; a second one of that name ends the first. tries: replicas
     that may die on one frame before it is given up. patience_s: for a replica to take a frame. start_s: for
     the first replicas to be there. object_store_bytes: memory that our own cluster shares.
     """
@@ -152,6 +152,8 @@ class RayBackend:
         serve = self._cluster.ray.serve
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
         name = self._settings.app
+        if self._status() is not None:  # of a server that was killed, with weights of its time
+            serve.delete(name)
         serve.run_many(
             [serve.RunTarget(self._application(), name=name, route_prefix=None)],
             wait_for_applications_running=False,

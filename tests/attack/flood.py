@@ -47,10 +47,11 @@ def _call(target: str, ca: str, token: str, kind: str, size: int) -> None:
         except grpc.RpcError as error:
             code = error.code().name
     sys.stdout.write(f"{code}\n")
+    sys.stdout.flush()  # a call that hangs must not take the others' answers with it
 
 
 if __name__ == "__main__":
-    faulthandler.dump_traceback_later(90, exit=True)  # a client that hangs tells where
+    faulthandler.dump_traceback_later(45, exit=True)  # a client that hangs tells where
     target, ca, token, calls, megabytes, kind = sys.argv[1:]
     arguments = (target, ca, token, kind, int(megabytes) * 1_000_000)
     threads = [threading.Thread(target=_call, args=arguments) for _ in range(int(calls))]

@@ -36,7 +36,8 @@ layers: encoder1 to encoder4   levels of the context encoder (strides 4 to 32)
 A picture begins as noise and climbs along the gradient towards what excites one channel most. The numbers
 above it are the channel's mean activation on the noise and on the picture ("classes": log-probability, 0 is
 certain); "silent" answers to neither. A mask that the network takes as fourth channel says "all cel".
-Larger --size and more --steps give clearer pictures of deep layers. Same seed, same pictures.
+Larger --size and more --steps give clearer pictures of deep layers; a channel that noise itself excites can
+need many steps to rise above it. Same seed, same pictures.
 """
 _ERRORS = """\
 examples:
@@ -124,13 +125,13 @@ def _run_features(args: argparse.Namespace) -> int:
 
     ascent = features.Ascent(args.steps, args.size, args.seed)
     loaded = load_network(args.weights, args.device)
-    layers = features.choose_layers(loaded.network, args.layer)
+    layers = features.choose_layers(features.network_of(loaded), args.layer)
     chosen = {layer.name: features.choose_channels(layer, args.channels) for layer in layers}
     with tqdm(total=len(layers) * ascent.steps, unit="step", mininterval=1.0) as progress:
         for layer in layers:
             progress.set_description(layer.name)
             found = features.maximise(loaded, layer, chosen[layer.name], ascent, progress.update)
-            picture = features.feature_sheet(layer, found, loaded.path.stem)
+            picture = features.feature_sheet(layer, found, f"{args.weights}, step {loaded.info.step}")
             write_png(args.out / f"{layer.name}.png", picture)
     print(f"{len(layers)} layers; look at {args.out / layers[-1].name}.png")
     return 0

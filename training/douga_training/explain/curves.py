@@ -149,7 +149,7 @@ def _words(run: Run) -> str:
         return run.name
     best = max(points, key=lambda point: point[1])
     return (
-        f"{run.name}: {len(points)} validations, last at step {points[-1][0]:g}, "
+        f"{run.name}: {len(points)} validation{'s' * (len(points) > 1)}, last at step {points[-1][0]:g}, "
         f"best score {best[1]:.3f} at step {best[0]:g}"
     )
 

@@ -29,7 +29,7 @@ _DARKEST, _BRIGHTEST = -2.0, 2.0
 _NOISE = 0.3  # of the start; strong enough to wake channels behind a ReLU, weak enough to vanish
 _RATE = 0.12  # of a step, in the same units, where the gradient has a standard deviation of one
 _TO_GREY = 0.01  # a step: what nothing excites fades
-_BLUR_FIRST, _BLUR_LAST = 0.6, 0.05  # share of blur a step: structure first, detail last
+_BLUR, _BLUR_ENDS = 0.6, 0.7  # share of blur at the first step, and of the way after which there is none
 _SMALLEST_PX = 64  # half-size beginnings below this would leave deep levels a single cell
 STEPS, SIZE_PX, SEED = 24, 128, 0
 CHANNELS = 6  # of a layer, where nothing is said
@@ -77,6 +77,12 @@ class Feature:
     rgb: U8
     before: float
     after: float
+
+
+def network_of(loaded: LoadedNetwork) -> Gcn:
+    """The network of a checkpoint, as what it is."""
+    assert isinstance(loaded.network, Gcn)
+    return loaded.network
 
 
 def layers_of(network: Gcn) -> dict[str, LayerKind]:
@@ -149,12 +155,11 @@ def maximise(
     """Climb for each channel from the same noise towards an input that excites it over the whole picture.
 
     The first half of the steps runs at half the size, for structures larger than pixels. Each step moves the
-    picture at random (jitter), climbs along the gradient brought to one length, and blurs a little, less and
-    less; colours stay within those that exist. A cel mask that the network takes stays at "all cel". Same
+    picture at random (jitter), climbs along the gradient brought to one length, and blurs it less and less;
+    colours stay within those that exist. A cel mask that the network takes stays at "all cel". Same
     seed, same picture. on_step: called after each of `ascent.steps`.
     """
-    network = loaded.network
-    assert isinstance(network, Gcn)
+    network = network_of(loaded)
     _let_gradient_through(network)
     dice = torch.Generator().manual_seed(ascent.seed)
     noise = torch.randn(1, 3, ascent.size_px, ascent.size_px, generator=dice) * _NOISE
@@ -187,9 +192,8 @@ def _climb(
     gradient = gradient / (gradient.std((1, 2, 3), keepdim=True) + 1e-12)
     with torch.no_grad():
         image = (image + _RATE * gradient) * (1 - _TO_GREY)
-        return image.lerp(_blurred(image), _BLUR_FIRST + (_BLUR_LAST - _BLUR_FIRST) * share).clamp(
-            _DARKEST, _BRIGHTEST
-        )
+        blur = _BLUR * max(0.0, 1 - share / _BLUR_ENDS)  # structure first, detail last
+        return image.lerp(_blurred(image), blur).clamp(_DARKEST, _BRIGHTEST)
 
 
 def _blurred(image: Tensor) -> Tensor:
@@ -249,7 +253,7 @@ def _numbers(count: int) -> tuple[str, ...]:
     return tuple(f"channel {n}" for n in range(count))
 
 
-def feature_sheet(layer: LayerKind, features: Sequence[Feature], title: str) -> U8:
+def feature_sheet(layer: LayerKind, features: Sequence[Feature], weights: str) -> U8:
     """All shown channels of a layer, with their activation before and after. (H, W, 3) uint8 sRGB."""
     cells = []
     for feature in features:
@@ -261,4 +265,4 @@ def feature_sheet(layer: LayerKind, features: Sequence[Feature], title: str) -> 
         cells.append(Cell(f"{feature.label}: {rise}", rgb))
     width_px = max(cell.rgb.shape[1] for cell in cells)
     columns = -(-len(cells) // -(-len(cells) // 6))  # up to six, in rows of about one length
-    return sheet(cells, columns=columns, width_px=width_px, title=f"{title}: {layer.title}")
+    return sheet(cells, columns=columns, width_px=width_px, title=f"{layer.title}: {weights}")

@@ -34,6 +34,28 @@ def fit_width(rgb: U8, width_px: int) -> U8:
     height, width = rgb.shape[:2]
     if width == width_px:
         return rgb
+    size_wh = (width_px, max(1, round(height * width_px / width)))
+    way = cv2.INTER_AREA if width > width_px else cv2.INTER_NEAREST
+    return cv2.resize(rgb, size_wh, interpolation=way).astype(np.uint8)
+
+
+def sheet(
+    cells: Sequence[Cell],
+    *,
+    columns: int,
+    width_px: int,
+    title: str,
+    key: Sequence[tuple[Rgb, str]] = (),
+) -> U8:
+    """Lay cells out row by row, each `width_px` wide. Returns (H, W, 3) uint8 sRGB, red first.
+
+    columns: at most; fewer where there are fewer cells. key: what colours mean, written below the title.
+    """
+    columns = max(1, min(columns, len(cells)))
+    pictures = [fit_width(cell.rgb, width_px) for cell in cells]
+    rows = [slice(i, i + columns) for i in range(0, len(cells), columns)]
+    heights = [max(p.shape[0] for p in pictures[row]) + 2 * _TEXT_PX for row in rows]
+    top = _GAP_PX + 2 * _TITLE_PX + (2 * _TEXT_PX if key else 0)
     font, large = ImageFont.load_default(_TEXT_PX), ImageFont.load_default(_TITLE_PX)
     words_px = max(large.getlength(title), sum(font.getlength(m) + 3.5 * _TEXT_PX for _, m in key))
     inner_px = max(columns * (width_px + _GAP_PX) - _GAP_PX, min(math.ceil(words_px), _WORDS_PX))

@@ -53,7 +53,9 @@ def contact_sheet(tiles: Sequence[Tile]) -> U8:
     return np.array(sheet)
 
 
-def _shortened(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont) -> str:
+def _shortened(
+    draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont
+) -> str:
     """What the font can write of a text, cut to the width of a tile."""
     text = text.encode("latin-1", "replace").decode("latin-1")  # the font that comes with Pillow has no more
     while draw.textlength(text, font) > THUMBNAIL_WH[0] and len(text) > 4:

@@ -1,0 +1,96 @@
+"""Single frames of image sequences, movies and clips, each as an image that is gone again afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import bpy
+
+from .model import DocumentError, Source
+
+_LAST_NUMBER = re.compile(r"(\d+)(?=\D*$)")
+
+
+@contextmanager
+def opened(source: Source, frame: int) -> Iterator[Any]:
+    """A frame as an image of one frame. frame: 1 is the first. Raises DocumentError."""
+    kept = bpy.data.movieclips if source.kind == "CLIP" else bpy.data.images
+    block = kept.get(source.name)
+    if block is None:
+        raise DocumentError("There is no clip here: choose one, or another source", source.name)
+    if block.source not in ("SEQUENCE", "MOVIE"):
+        raise DocumentError(
+            "This image has a single frame; choose the active image as the source:", block.name
+        )
+    path = bpy.path.abspath(block.filepath, library=block.library)
+    if block.source == "SEQUENCE":
+        with _image(sequence_path(path, frame), block.colorspace_settings.name) as image:
+            yield image
+        return
+    with _rendered(path, frame) as still, _image(still, "") as image:
+        yield image
+
+
+def sequence_path(first: str, frame: int) -> str:
+    """The file of a frame of a sequence. first: the file that was opened, whose frame is 1."""
+    folder, name = os.path.split(first)
+    found = _LAST_NUMBER.search(os.path.splitext(name)[0])
+    if found is None:
+        raise DocumentError("The name of this sequence's file has no number:", name)
+    number = str(int(found[1]) + frame - 1).zfill(len(found[1]))
+    return os.path.join(folder, name[: found.start()] + number + name[found.end() :])
+
+
+@contextmanager
+def _image(path: str, space: str) -> Iterator[Any]:
+    try:
+        image = bpy.data.images.load(path)
+    except RuntimeError as exc:
+        raise DocumentError("A frame's file is missing:", path) from exc
+    name = image.name
+    try:
+        if space:
+            image.colorspace_settings.name = space
+        yield image
+    finally:
+        if (image := bpy.data.images.get(name)) is not None:
+            bpy.data.images.remove(image)
+
+
+@contextmanager
+def _rendered(path: str, frame: int) -> Iterator[str]:
+    """A movie's frame as a PNG, by a sequencer of our own: bytes stay as they were decoded."""
+    still = os.path.join(bpy.app.tempdir, f"douga-{secrets.token_hex(4)}.png")
+    scene = bpy.data.scenes.new("Douga movie")
+    try:
+        _set_up(scene, path, frame)
+        scene.render.filepath = still
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+        yield still
+    except RuntimeError as exc:
+        raise DocumentError("The movie cannot be read:", f"{path}: {exc}") from exc
+    finally:
+        bpy.data.scenes.remove(scene)
+        with suppress(OSError):
+            os.unlink(still)
+
+
+def _set_up(scene: Any, path: str, frame: int) -> None:
+    editor = scene.sequence_editor_create()
+    strips = editor.strips if hasattr(editor, "strips") else editor.sequences
+    strip = strips.new_movie("movie", path, 1, 1)
+    element = strip.elements[0]
+    if not 1 <= frame <= strip.frame_duration:
+        raise DocumentError("The movie has fewer frames than that:", f"{frame} > {strip.frame_duration}")
+    render = scene.render
+    render.resolution_x, render.resolution_y = element.orig_width, element.orig_height
+    render.resolution_percentage, render.dither_intensity, render.use_sequencer = 100, 0.0, True
+    render.image_settings.file_format, render.image_settings.color_mode = "PNG", "RGB"
+    scene.view_settings.view_transform = "Standard"
+    scene.sequencer_colorspace_settings.name = "sRGB"
+    scene.frame_start = scene.frame_end = scene.frame_current = frame

@@ -1,0 +1,1 @@
+"""`python -m douga_training.exam`: the fixed examination, on frames that no training draws anything from."""

@@ -52,13 +52,20 @@ class Weights:
             told.append(f"{stage}: {Path(name).stem}, step {loaded.info.step}, sha256 {loaded.sha256[:12]}")
         return f"Weights: {'; '.join(told)}."
 
+    def hashes(self) -> str:
+        """Name and start of the hash of both, short enough for a table."""
+        names = self.cel, self.lines
+        return " + ".join(f"{Path(n).stem} {load_network(n, 'cpu').sha256[:8]}" for n in names)
 
-def judge(truth: Path, stems: Sequence[str], weights: Weights, out: Path) -> dict[str, Evaluation]:
+
+def judge(
+    truth: Path, stems: Sequence[str], weights: Weights, out: Path, *, draw_errors: bool = True
+) -> dict[str, Evaluation]:
     """Take every frame and its twin apart and compare with the truth.
 
     truth: folder in the layout of `douga simulate`, with broadcast twins. out: is emptied and gets
     the results by kind, with overlays of the errors. Returns evaluations by kind: "lossless", "broadcast",
-    and with `weights.raw` "lossless raw" and "broadcast raw".
+    and with `weights.raw` "lossless raw" and "broadcast raw". draw_errors: False saves their time.
     """
     answers = {}
     shutil.rmtree(out, ignore_errors=True)  # of an earlier run, perhaps with other frames
@@ -70,7 +77,8 @@ def judge(truth: Path, stems: Sequence[str], weights: Weights, out: Path) -> dic
         names = [kind, f"{kind} raw"] if weights.raw else [kind]
         for name in names:
             answers[name] = replace(evaluate(out / name, folder), missing=())
-            _draw_errors(answers[name])
+            if draw_errors:
+                _draw_errors(answers[name])
     return answers
 
 

@@ -117,9 +117,7 @@ def _body(f: Figure) -> None:
     for side in (-1, 1):
         elbow, hand = side * u(0.85, 1.15), side * u(0.55, 1.1)
         f.area(oval(hand, 2.72, 0.14, 0.17), p.skin, shade=0.35)
-        arm = tube(
-            np.array([(side * 0.68, 1.0), (elbow, 1.8), (hand, 2.6)]), np.array([0.2, 0.18, 0.15])
-        )
+        arm = tube(np.array([(side * 0.68, 1.0), (elbow, 1.8), (hand, 2.6)]), np.array([0.2, 0.18, 0.15]))
         sleeve = f.area(arm, p.coat, shade=0.4)
         for k in range(3):
             fold = side * 0.85 + 0.05 * k
@@ -182,7 +180,9 @@ def _eye(f: Figure, side: float, face: Area) -> None:
         return _lean(f, bezier(*[(cx + side * x * u, cy + y * tall) for x, y in knots]))
 
     upper = local((-1, 0.25), (-0.8, -1.0), (0.35, -1.35), (1.05, -0.15))
-    lower = local((1.05, -0.15), (0.85, 0.7), (0.2, 0.98), (-0.45, 0.88), (-0.7, 0.8), (-0.9, 0.5), (-1, 0.25))
+    lower = local(
+        (1.05, -0.15), (0.85, 0.7), (0.2, 0.98), (-0.45, 0.88), (-0.7, 0.8), (-0.9, 0.5), (-1, 0.25)
+    )
     white = f.area(np.vstack([upper, lower]), (252, 252, 254), outlined=False)
     _iris(f, white, cx - 0.008 * side, cy + 0.008, tall * 0.72, tall * 0.98)
     band = np.vstack([upper, upper[::-1] + (0, 0.032)])
@@ -201,7 +201,9 @@ def _iris(f: Figure, white: Area, x: float, y: float, rx: float, ry: float) -> N
     spot = _lean(f, oval(x, y, rx, ry))
     f.tone(white, spot, p.eyes, C.COLOR_FILL, C.COLOR_EDGE)
     if f.head_px > 90:
-        half = _lean(f, np.vstack([oval(x, y, rx, ry, np.pi, 2 * np.pi), oval(x, y, rx, ry * 0.25, 0, np.pi)]))
+        half = _lean(
+            f, np.vstack([oval(x, y, rx, ry, np.pi, 2 * np.pi), oval(x, y, rx, ry * 0.25, 0, np.pi)])
+        )
         f.tone(white, half, shaded(p.eyes, 1.6), C.SHADING_FILL, C.SHADING_LINE)
         dark = _lean(f, oval(x, y + 0.05 * ry, rx * 0.42, ry * 0.42))
         f.tone(white, dark, (24, 18, 30), C.COLOR_FILL, C.COLOR_EDGE)
@@ -258,7 +260,9 @@ def _front_hair(f: Figure, long_hair: bool, face: Area) -> None:
         strand = bezier((crown[0] + x * 0.3, -0.57), (x, -0.5), (x * 1.3, -0.38), (x * 1.35, u(-0.3, -0.2)))
         f.line(strand, u(0.6, 0.9), (0.2, 0.9))
     if f.rng.random() < 0.6:
-        stray = bezier(crown, (crown[0] + 0.1, -0.8), (crown[0] + 0.22, -0.8), (crown[0] + u(0.2, 0.4), -0.66))
+        stray = bezier(
+            crown, (crown[0] + 0.1, -0.8), (crown[0] + 0.22, -0.8), (crown[0] + u(0.2, 0.4), -0.66)
+        )
         f.line(stray, 0.9, (0.05, 0.6))
 
 
@@ -269,7 +273,9 @@ def _lock(f: Figure, shape: Points) -> Area:
     if f.rng.random() < 0.7:
         inner = shape[half:] if f.light_xy[0] > 0 else shape[:half]
         middle = (shape[:half] + shape[half:][::-1]) / 2
-        dark = np.vstack([inner[8:] if f.light_xy[0] < 0 else inner[:-8], (middle[8:])[:: -1 if f.light_xy[0] < 0 else 1]])
+        dark = np.vstack(
+            [inner[8:] if f.light_xy[0] < 0 else inner[:-8], (middle[8:])[:: -1 if f.light_xy[0] < 0 else 1]]
+        )
         f.tone(area, dark, shaded(p.hair), C.SHADING_FILL, C.SHADING_LINE)
     f.line(shape[9 : half + 1], 1.0, (0.5, 0.02))
     f.line(shape[half - 1 : -9], 1.0, (0.02, 0.5))

@@ -20,7 +20,12 @@ from douga_training.simulate.material import Material
 from douga_training.simulate.production import Production, Scene, composite_scene
 from douga_training.simulate.sheet import Sheet
 
-_HEADS = {"extreme_close_up": (1.1, 1.6), "close_up": (0.45, 0.7), "medium": (0.2, 0.3), "long": (0.065, 0.11)}
+_HEADS = {
+    "extreme_close_up": (1.1, 1.6),
+    "close_up": (0.45, 0.7),
+    "medium": (0.2, 0.3),
+    "long": (0.065, 0.11),
+}
 _COUNT = {"extreme_close_up": 1, "close_up": 1, "medium": 2, "long": 3}
 # Grades that training does not draw: gain, lift, gamma, saturation.
 _GRADES = {

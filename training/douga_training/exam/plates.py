@@ -84,7 +84,9 @@ def _sunset(rng: Rng, size_wh: tuple[int, int]) -> U8:
         _dab(image, at, axes, rng.normal(0, 2), _near(rng, (186, 106, 128), 18))
     for x in np.arange(0, w, w * 0.055):
         tall, wide = h * rng.uniform(0.08, 0.3), w * rng.uniform(0.03, 0.07)
-        cv2.rectangle(image, (int(x), int(h * 0.9 - tall)), (int(x + wide), h), _near(rng, (72, 56, 92), 9), -1)
+        cv2.rectangle(
+            image, (int(x), int(h * 0.9 - tall)), (int(x + wide), h), _near(rng, (72, 56, 92), 9), -1
+        )
         for _ in range(8):
             u, v = int(x + rng.uniform(0, wide)), int(h * 0.9 - rng.uniform(0, tall))
             cv2.rectangle(image, (u, v), (u + w // 240, v + h // 120), (250, 206, 120), -1)
@@ -113,7 +115,9 @@ def _night(rng: Rng, size_wh: tuple[int, int]) -> U8:
     w, h = size_wh
     image = _washes(rng, size_wh, [(8, 10, 26), (18, 24, 52), (40, 44, 76)])
     for _ in range(90):
-        cv2.circle(image, (int(rng.uniform(0, w)), int(rng.uniform(0, h * 0.6))), 1, (200, 206, 230), -1, cv2.LINE_AA)
+        cv2.circle(
+            image, (int(rng.uniform(0, w)), int(rng.uniform(0, h * 0.6))), 1, (200, 206, 230), -1, cv2.LINE_AA
+        )
     _foliage(rng, image, h * 0.66, h * 0.2, [(8, 14, 24), (14, 24, 36), (26, 40, 52)])
     return _grass(rng, image, h * 0.78, [(10, 16, 24), (18, 28, 36), (34, 48, 56)])
 
@@ -151,7 +155,11 @@ def _bristle(rng: Rng, image: U8, strength: float) -> U8:
 
 def _cloud(rng: Rng, image: U8, at: tuple[float, float], size: float) -> None:
     """Heaps of dabs: shaded below, lit on top, hard on the upper edge and worn below."""
-    for tone, lift, count in (((168, 188, 214), 0.0, 60), ((222, 232, 242), 0.12, 60), ((252, 252, 250), 0.22, 45)):
+    for tone, lift, count in (
+        ((168, 188, 214), 0.0, 60),
+        ((222, 232, 242), 0.12, 60),
+        ((252, 252, 250), 0.22, 45),
+    ):
         for _ in range(count):
             x = rng.normal(0, 0.38)
             top = 0.42 * np.exp(-((x / 0.5) ** 2))
@@ -164,12 +172,17 @@ def _cloud(rng: Rng, image: U8, at: tuple[float, float], size: float) -> None:
 def _foliage(rng: Rng, image: U8, y: float, tall: float, tones: list[Colour]) -> None:
     """Bushes along a line: clumps of leaf dabs, dark ones first."""
     h, w = image.shape[:2]
-    clumps = [(rng.uniform(0, w), y + rng.normal(0, tall * 0.3), tall * rng.uniform(0.3, 0.8)) for _ in range(22)]
+    clumps = [
+        (rng.uniform(0, w), y + rng.normal(0, tall * 0.3), tall * rng.uniform(0.3, 0.8)) for _ in range(22)
+    ]
     for level, tone in enumerate(tones):
         for cx, cy, r in clumps:
             for _ in range(36):
                 angle, far = rng.uniform(0, 2 * np.pi), r * np.sqrt(rng.random()) * (1 - 0.18 * level)
-                at = (cx + np.cos(angle) * far * 1.4 - level * r * 0.1, cy + np.sin(angle) * far - level * r * 0.16)
+                at = (
+                    cx + np.cos(angle) * far * 1.4 - level * r * 0.1,
+                    cy + np.sin(angle) * far - level * r * 0.16,
+                )
                 axes = (h * rng.uniform(0.006, 0.022), h * rng.uniform(0.004, 0.01))
                 _dab(image, at, axes, rng.uniform(0, 180), _near(rng, tone, 10))
 

@@ -66,7 +66,9 @@ def oval(x: float, y: float, rx: float, ry: float, first: float = 0.0, last: flo
     return np.stack([x + rx * np.cos(t), y + ry * np.sin(t)], 1)
 
 
-def lock(root: tuple[float, float], bend: tuple[float, float], tip: tuple[float, float], width: float) -> Points:
+def lock(
+    root: tuple[float, float], bend: tuple[float, float], tip: tuple[float, float], width: float
+) -> Points:
     """A lock of hair as a closed outline: down its left side, from index 0, and back from the tip, at the
     middle.
 
@@ -96,7 +98,11 @@ def tube(knots: Points, radii: Points) -> Points:
 
 
 def zigzag_band(
-    rng: np.random.Generator, centre: tuple[float, float], radii: tuple[float, float], depth: float, teeth: int
+    rng: np.random.Generator,
+    centre: tuple[float, float],
+    radii: tuple[float, float],
+    depth: float,
+    teeth: int,
 ) -> Points:
     """A shine across hair: a band along the upper arc of an ellipse whose both edges are saw teeth."""
     t = np.linspace(np.pi * 1.17, np.pi * 1.83, 2 * teeth + 1)

@@ -1,0 +1,165 @@
+"""The examination: bytes from seeds, exact truth, classical rows, the table, and that its shapes are its own."""
+
+from __future__ import annotations
+
+import ast
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from douga_training.bench.tables import as_text
+from douga_training.exam import classical, tables
+from douga_training.exam.__main__ import main
+from douga_training.exam.frames import build, draw
+from douga_training.exam.recipe import SHOTS, Exam, Question, read_exam
+from douga_training.simulate.production import Production
+
+from douga.classes import DougaClass
+from douga.errors import InputError, RecipeError
+from douga.evaluate import Evaluation, score_cel, score_classes
+
+TINY = Exam((320, 180), (1.0, 2.0), tuple(Question(shot, seed) for shot, seed in zip(SHOTS, (1, 2, 3, 4))))  # noqa: B905
+CLOSE = TINY.questions[1]
+
+
+@pytest.fixture(scope="module")
+def twins() -> tuple[Production, Production]:
+    return draw(CLOSE, TINY)
+
+
+def test_the_recipe_holds_every_shot_twice_and_real_drawings() -> None:
+    exam = read_exam()
+    asked = [q.shot for q in exam.questions]
+    assert all(asked.count(shot) >= 2 for shot in (*SHOTS, "real"))
+    assert len({q.stem for q in exam.questions}) == len(exam.questions)
+    assert {q.shot for q in exam.shortened(4, 0).questions} == set(SHOTS)
+
+
+def test_an_unknown_key_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "exam.toml"
+    path.write_text("size_wh = [64, 64]\nline_px = [1, 2]\nseed = 3\n")
+    with pytest.raises(RecipeError, match="unknown key seed"):
+        read_exam(path)
+
+
+def test_a_seed_gives_the_same_bytes(twins: tuple[Production, Production]) -> None:
+    again = draw(CLOSE, TINY)
+    for first, second in zip(twins, again, strict=True):
+        assert first.frame.tobytes() == second.frame.tobytes()
+        assert first.classes.tobytes() == second.classes.tobytes()
+
+
+def test_a_twin_is_another_picture_with_the_same_truth(twins: tuple[Production, Production]) -> None:
+    lossless, twin = twins
+    assert (lossless.classes == twin.classes).all()
+    assert np.abs(lossless.frame.astype(int) - twin.frame).mean() > 1
+
+
+def test_classes_lie_on_the_cel_and_its_edge_is_a_line(twins: tuple[Production, Production]) -> None:
+    p = twins[0]
+    book = p.classes >= DougaClass.BOOK_FILL
+    assert p.cel_mask[(p.classes > 0) & ~book & (p.classes != DougaClass.BOOK_LINE)].all()
+    assert not p.cel_mask[p.book_mask > 0].any()
+    rim = (p.cel_mask > 0) & ~cv2.erode(p.cel_mask, np.ones((3, 3), np.uint8), borderValue=255).astype(bool)
+    near_line = cv2.dilate((p.classes == 1).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    near_book = cv2.dilate(p.book_mask, np.ones((5, 5), np.uint8)) > 0
+    assert (near_line | near_book)[rim].mean() > 0.9
+
+
+def test_lines_are_where_colours_change(twins: tuple[Production, Production]) -> None:
+    p = twins[0]
+    square = np.ones((3, 3), np.uint8)
+    inside = cv2.erode(p.cel_mask, np.ones((5, 5), np.uint8)) > 0
+    cel = np.ascontiguousarray(p.cel[..., :3])
+    step = (cv2.dilate(cel, square).astype(int) - cv2.erode(cel, square)).max(-1)
+    lines = (p.classes >= 1) & (p.classes <= 4) & inside
+    away = cv2.erode(((p.classes == 0) & inside).astype(np.uint8), square) > 0
+    assert lines.sum() > 100
+    assert (step[lines] > 6).mean() > 0.85
+    assert (step[away] > 6).mean() < 0.1
+
+
+def test_the_shapes_are_not_the_simulators() -> None:
+    folder = Path(tables.__file__).parent
+    for name in ("shapes", "figures", "plates"):
+        tree = ast.parse((folder / f"{name}.py").read_text())
+        used = {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module}
+        own = {"douga_training.simulate.sheet", "douga_training.exam.shapes"}
+        assert {m for m in used if m.startswith("douga_training")} <= own
+
+
+def test_classical_rows_find_a_drawn_line() -> None:
+    rgb = np.full((80, 80, 3), 220, np.uint8)
+    rng = np.random.default_rng(0)
+    rgb[:] = np.clip(rng.normal(120, 20, rgb.shape), 0, 255)
+    rgb[20:60, 20:60] = (200, 160, 90)
+    ids, cel = np.zeros((80, 80), np.uint8), np.zeros((80, 80), np.uint8)
+    cel[20:60, 20:60] = 1
+    rgb[38:40, 24:56], ids[38:40, 24:56] = 10, 1
+    rows = classical.line_rows(lambda: iter([(rgb, ids, cel)]))
+    assert rows["difference of Gaussians"]["visible line F1"] > 0.6
+    assert rows["XDoG"]["visible line F1"] > 0.6
+    assert classical.region_row(lambda: iter([(rgb, ids, cel)]))["cel IoU"] > 0.9
+
+
+def evaluation(twins: tuple[Production, Production], worse: bool) -> Evaluation:
+    truth, cel = twins[0].classes, twins[0].cel_mask
+    found = np.roll(truth, 6, 1) if worse else truth
+    score = score_classes(found, truth, 2.0) + score_cel(cel, cel)
+    return Evaluation(Path("p"), Path("t"), 2.0, {CLOSE.stem: score}, ())
+
+
+def test_the_table_has_a_row_each_and_tells_misses(
+    twins: tuple[Production, Production], tmp_path: Path
+) -> None:
+    answers = {"lossless": evaluation(twins, False), "broadcast": evaluation(twins, True)}
+    rows: tables.Rows = {
+        ("weights", f"drawn {kind}"): tables.figures(tables.total(e, "drawn")) for kind, e in answers.items()
+    }
+    rows["XDoG", "drawn broadcast"] = {"visible line F1": 0.99}
+    table = tables.main_table(rows, "python -m x", ())
+    assert len(table.rows) == 3
+    assert table.heads[2:] == tuple(tables.COLUMNS.values())
+    assert any("drawn broadcast visible below XDoG" in miss for miss in table.misses)
+    assert not any("lossless" in miss for miss in table.misses)
+    assert "close up" in as_text(tables.shot_table(answers))
+    path = tmp_path / "B.md"
+    for when in ("2020-01-02", "2020-01-03"):
+        history = tables.history_rows(rows, when, "cel-small abc", {"drawn": 1})
+        tables.write_exam(path, [table, *tables.kugler_tables(answers)], history, when, "a machine")
+    text = path.read_text()
+    assert text.count("| 2020-01-02 |") == 2
+    assert text.count("| 2020-01-03 |") == 2
+    assert text.count("### Confusion matrix, lossless") == 1
+    assert text.count(tables.START) == 1
+
+
+def test_an_open_marker_is_reported(tmp_path: Path) -> None:
+    path = tmp_path / "B.md"
+    path.write_text(f"{tables.START}\nwords")
+    table = tables.main_table({}, "x", ())
+    with pytest.raises(InputError, match="has no"):
+        tables.write_exam(path, [table], [], "2020-01-02", "m")
+
+
+def test_lines_against_areas_counts_pixels() -> None:
+    matrix = np.zeros((10, 10), np.int64)
+    matrix[1, 2], matrix[1, 0], matrix[0, 1] = 3, 1, 2
+    assert tables.lines_against_areas(matrix) == pytest.approx(6 / 9)
+    assert math.isnan(tables.lines_against_areas(np.zeros((10, 10), np.int64)))
+
+
+def test_what_is_drawn_is_kept(tmp_path: Path) -> None:
+    exam = replace(TINY, questions=(TINY.questions[3],))
+    assert build(tmp_path, exam, []) == ["long-4"]
+    made = (tmp_path / "frame" / "long-4.png").stat().st_mtime_ns
+    build(tmp_path, exam, [])
+    assert (tmp_path / "frame" / "long-4.png").stat().st_mtime_ns == made
+
+
+def test_a_wrong_argument_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--frames", "-1"]) == 2
+    assert "--frames: got -1" in capsys.readouterr().err

@@ -1,0 +1,155 @@
+"""Draw the examination, let the weights and the classical rows sit it, and print the tables. See `--help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from douga.errors import DougaError, InputError
+from douga_training.exam.recipe import CHECKOUT, RECIPE, read_exam
+
+EXAMPLES = """\
+The examination is drawn from training/exam/exam.toml: characters, paints, backgrounds and compositing that
+training never draws from, and real drawings over the same backgrounds; every frame once lossless and once
+as broadcast. It is drawn into --build once and kept there until the recipe or its drawing code changes.
+
+examples:
+  python -m douga_training.exam                               everything, as `make exam`; about 10 minutes
+  python -m douga_training.exam --frames 2 --real-frames 1 --no-write     a quick look
+  python -m douga_training.exam --lines runs/lines/best.safetensors --no-write
+  python -m douga_training.exam --draw-only                   only draw: then look at build/exam/*/frame
+
+exit status: 0 sat, whether goals are met or missed; 2 it could not be sat
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Sit the examination. Returns the exit status."""
+    args = _parser().parse_args(argv)
+    try:
+        _sit(args)
+    except DougaError as error:
+        print(f"exam: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m douga_training.exam",
+        description="The fixed examination of the weights, beside what needs no learning.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--cel", default="cel-small", metavar="NAME|FILE", help="stage one (default: %(default)s)")
+    add("--lines", default="lines-small", metavar="NAME|FILE", help="stage two (default: %(default)s)")
+    add("--device", default="auto", help="auto, cpu, cuda (default: auto)")
+    add("--threads", type=int, default=2, metavar="N", help="processor threads (default: 2)")
+    add("--frames", type=int, metavar="N", help="at most so many drawn frames, over all shots")
+    add("--real-frames", type=int, metavar="N", help="at most so many real drawings")
+    add("--recipe", type=Path, default=RECIPE, metavar="FILE", help="default: training/exam/exam.toml")
+    add("--real", type=Path, default=CHECKOUT.parent / "shared" / "real", metavar="DIR",
+        help="real drawings with truth (default: ../shared/real beside the checkout)")  # fmt: skip
+    add("--build", type=Path, default=CHECKOUT / "build" / "exam", metavar="DIR",
+        help="frames, answers and error pictures (default: build/exam)")  # fmt: skip
+    add("--write", type=Path, default=CHECKOUT / "BENCHMARKS.md", metavar="FILE",
+        help="keep tables and history there (default: BENCHMARKS.md)")  # fmt: skip
+    add("--no-write", action="store_true", help="only print")
+    add("--draw-only", action="store_true", help="only draw the frames")
+    add("--errors", action="store_true", help="also draw overlays of every frame's errors")
+    return parser
+
+
+def _sit(args: argparse.Namespace) -> None:
+    import cv2
+    import torch
+
+    from douga_training.bench.checks import read_drawings
+    from douga_training.exam.frames import build
+
+    for name in ("frames", "real_frames"):
+        if (given := getattr(args, name)) is not None and given < 0:
+            raise InputError(f"--{name.replace('_', '-')}: got {given}, expected 0 or more")
+    if args.threads < 1:
+        raise InputError(f"--threads: got {args.threads}, expected at least 1")
+    torch.set_num_threads(args.threads)
+    cv2.setNumThreads(args.threads)
+    exam = read_exam(args.recipe).shortened(args.frames, args.real_frames)
+    drawings = read_drawings(args.real) if args.real.is_dir() else []
+    if not drawings:
+        print(f"exam: SKIPPED the real drawings, there are none at {args.real}; see --real", file=sys.stderr)
+    folder = args.build / exam.key()
+    stems = build(folder, exam, drawings)
+    if not stems:
+        raise InputError("nothing to sit: --frames and --real-frames leave no frame")
+    print(f"frames: {folder}")
+    if not args.draw_only:
+        _score(args, folder, stems)
+
+
+def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
+    from douga.checkpoint import choose_device
+    from douga_training.bench.scores import Weights, judge
+    from douga_training.bench.tables import as_text, describe_machine
+    from douga_training.exam import tables
+
+    weights = Weights(args.cel, args.lines, args.device)
+    answers = judge(folder, stems, weights, args.build / "answers", draw_errors=args.errors)
+    rows: tables.Rows = {}
+    counts = {}
+    for which in ("drawn", "real"):
+        chosen = [s for s in stems if s.startswith("real-") == (which == "real")]
+        counts[which] = len(chosen)
+        for kind in answers if chosen else ():
+            what = f"{which} {kind}"
+            rows["weights", what] = tables.figures(tables.total(answers[kind], which))
+            rows |= {(who, what): found for who, found in _classical(folder, chosen, kind, what)}
+    command = "python -m douga_training.exam" + "".join(
+        f" --{n.replace('_', '-')} {getattr(args, n)}" for n in ("frames", "real_frames")
+        if getattr(args, n) is not None
+    )  # fmt: skip
+    made = [tables.main_table(rows, command, (_HOW, weights.describe())), tables.shot_table(answers)]
+    made += tables.kugler_tables(answers)
+    print("\n" + "\n".join(as_text(table) for table in made))
+    if not args.no_write:
+        when = datetime.now(UTC).date().isoformat()
+        history = tables.history_rows(rows, when, weights.hashes(), counts)
+        machine = describe_machine(args.threads, str(choose_device(args.device)))
+        tables.write_exam(args.write, made, history, when, machine)
+        print(f"written: {args.write}")
+
+
+def _classical(
+    folder: Path, stems: list[str], kind: str, what: str
+) -> Iterator[tuple[str, dict[str, float]]]:
+    from tqdm import tqdm
+
+    from douga.evaluate import read_ids, read_mask
+    from douga.frame_io import read_frame
+    from douga_training.exam import classical
+
+    truth = folder / kind if kind != "lossless" else folder
+
+    def frames() -> Iterator[classical.Frame]:
+        for stem in tqdm(stems, desc=f"without learning, {what}", unit="frame", disable=None, leave=False):
+            name = f"{stem}.png"
+            rgb = read_frame(truth / "frame" / name).rgb
+            yield rgb, read_ids(folder / "classes" / name), read_mask(folder / "cel_mask" / name)
+
+    yield from classical.line_rows(frames).items()
+    yield classical.REGIONS, classical.region_row(frames)
+
+
+_HOW = (
+    "Lines: F1 of thinned lines within 2 px; fills: IoU; lines/areas: F1 of line pixels, whatever their class. "
+    "The rows without learning are given their best thresholds with the truth at hand, and the line detectors "
+    "the true cel as well; the weights are given the frame alone."
+)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -174,8 +174,9 @@ def frames():
     FOUND["too_far"] = said(lambda: bpy.ops.douga.reconstruct())
     options.source = "RENDER"
     FOUND["not_rendered"] = said(lambda: bpy.ops.douga.reconstruct())
-    scene, tree = bpy.context.scene, None
-    scene.use_nodes, tree = True, scene.node_tree
+    scene = bpy.context.scene
+    scene.use_nodes = True
+    tree = scene.node_tree
     tree.nodes.clear()
     node = tree.nodes.new("CompositorNodeImage")
     node.image = bpy.data.images.load(JOB["frame"], check_existing=False)
@@ -284,6 +285,15 @@ def timing():
     model, options = package("model"), bpy.context.scene.douga
     image = bpy.data.images.load(JOB["frame"])
     FOUND["clicks"] = []
+    step, steps = studio._step, []
+
+    def timed_step(task):
+        before, start_s = task.stage, time.perf_counter()
+        wanted = step(task)
+        steps.append((time.perf_counter() - start_s, before))
+        return wanted
+
+    studio._step = timed_step
     for _ in range(JOB.get("clicks", 3)):
         studio.longest_slice_s, start_s = 0.0, time.perf_counter()
         task = studio.add(model.Source("IMAGE", image.name), options.choice())
@@ -292,6 +302,7 @@ def timing():
             time.sleep(min(studio.pause_s, 0.01))
         spent_s = time.perf_counter() - start_s
         FOUND["clicks"].append([spent_s, task.seconds, studio.longest_slice_s, str(task.error)])
+    FOUND["steps"] = sorted(steps)[-6:]
 
 
 try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RunningServer, choose_server, plugin, serving
+from conftest import ARTEFACTS, ROOT, RunningServer, choose_server, plugin, serving
 
 pytestmark = [
     pytest.mark.hosts,
@@ -84,7 +84,7 @@ def test_images_layers_and_nodes_are_the_command_lines(
     assert found["loaded"] == []
     assert "FINISHED" in found["said"], found
     present = [int(i) for i in np.unique(wanted.ids) if i]
-    assert [row[2] for row in found["images"] if row[1] == "class"] == present
+    assert sorted(row[2] for row in found["images"] if row[1] == "class") == present
     spaces = {row[1]: row[3] for row in found["images"]}
     assert spaces == {"class": "sRGB", "cel": "sRGB", "cel_mask": "Non-Color", "class_ids": "Non-Color"}
     assert all(packed for _, packed in found["reopened"])
@@ -237,3 +237,35 @@ def test_8k_is_read_and_kept_in_slices(blender: Blender) -> None:
     assert found["said"] == "None", found
     assert found["images"]
     assert found["slices"][-1] < 1.0, found  # figures: measure_blender.py; here two tests may share a core
+
+
+def test_the_user_interface_clicks_cancels_and_undoes(unix_server: RunningServer, blender: Blender) -> None:
+    if not all(shutil.which(name) for name in ("xvfb-run", "openbox", "xdotool", "scrot")):
+        pytest.skip("Xvfb, openbox, xdotool or scrot is not installed")
+    choose_server(blender.home, unix_server)
+    found = on_screen(blender, ROOT / "examples" / "frame.png")
+    assert "trouble" not in found, found["trouble"]
+    assert found["cancelled"] == "Cancelled."
+    assert found["said"] == "None"
+    assert found["shown"] == found["images"][0]
+    assert found["undo"][:2] == [[1, len(found["images"])], 0]
+    assert "No Douga server answers" in found["refused"]
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(blender.out / "done.png", ARTEFACTS / "blender.png")
+
+
+def on_screen(blender: Blender, frame: Path) -> dict[str, Any]:
+    """Run `blender_screen.py` on a screen of its own; what it found."""
+    path = blender.out / "job.json"
+    job = {"out": str(blender.out), "frame": str(frame), "breaks": True, "screen_px": [1600, 900]}
+    path.write_text(json.dumps(job | {"image_tab_px": 233, "node_tab_px": 118}))
+    program = f"blender --factory-startup -p 0 0 1600 900 -P {HERE / 'blender_screen.py'} -- {path}"
+    subprocess.run(
+        ["xvfb-run", "-a", "-s", "-screen 0 1600x900x24", "sh", "-c", f"openbox & exec {program}"],
+        env=blender.environment | {"LIBGL_ALWAYS_SOFTWARE": "1"},
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    found: dict[str, Any] = json.loads((blender.out / "found.json").read_text())
+    return found

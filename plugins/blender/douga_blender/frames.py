@@ -83,7 +83,7 @@ def _rendered(path: str, frame: int) -> Iterator[str]:
 def _set_up(scene: Any, path: str, frame: int) -> None:
     editor = scene.sequence_editor_create()
     strips = editor.strips if hasattr(editor, "strips") else editor.sequences
-    strip = strips.new_movie("movie", path, 1, 1)
+    strip = strips.new_movie("movie", path, 1, 2 - frame)  # what is wanted lies at frame 1
     element = strip.elements[0]
     if not 1 <= frame <= strip.frame_duration:
         raise DocumentError("The movie has fewer frames than that:", f"{frame} > {strip.frame_duration}")
@@ -93,4 +93,4 @@ def _set_up(scene: Any, path: str, frame: int) -> None:
     render.image_settings.file_format, render.image_settings.color_mode = "PNG", "RGB"
     scene.view_settings.view_transform = "Standard"
     scene.sequencer_colorspace_settings.name = "sRGB"
-    scene.frame_start = scene.frame_end = scene.frame_current = frame
+    scene.frame_set(1)

@@ -112,7 +112,8 @@ class _TaskOperator(_Working):
     def _told(self):
         task = self._task
         if task.error is not None:
-            return told(self, task.error)
+            ended = told(self, task.error)
+            return {"FINISHED"} if task.images else ended  # the frames before it stay, with an undo step
         self.report({"INFO"}, f"Douga: {len(task.images)} {translated('images')}")
         for note in dict.fromkeys(task.notes):
             self.report({"INFO"}, note)

@@ -33,11 +33,11 @@ class _Panel:
         column.operator("douga.reconstruct", icon="OUTLINER_OB_GREASEPENCIL")
         layout.operator("douga.cutout", icon="MATFLUID")
         _draw_queue(layout, options)
-        _draw_messages(layout)
-        row = layout.row(align=True)
-        row.enabled = bool(result_of(active_image(context)))
-        row.operator("douga.group", icon="NODETREE")
-        row.operator("douga.export", icon="EXPORT")
+        _draw_messages(layout, _most(context))
+        column = layout.column(align=True)
+        column.enabled = bool(result_of(active_image(context)))
+        column.operator("douga.group", icon="NODETREE")
+        column.operator("douga.export", icon="EXPORT")
         _draw_server(layout)
 
 
@@ -93,7 +93,7 @@ def _draw_source(layout, context, options):
     elif options.source != "RENDER":
         layout.label(text=image.name if image else translated("No image"), icon="IMAGE_DATA", translate=False)
         if image is not None and image.get(RESULT):
-            layout.label(text="This image is a result of Douga", icon="INFO")
+            layout.label(text="A result of Douga", icon="INFO")
     if options.source in ("RANGE", "CLIP"):
         row = layout.row(align=True)
         row.prop(options, "first")
@@ -103,6 +103,7 @@ def _draw_source(layout, context, options):
 def _draw_queue(layout, options):
     for index, task in enumerate(studio().tasks):
         row = layout.row(align=True)
+        row.use_property_split = False
         stage = translated(_STAGES[task.stage]) if task.stage in _STAGES else ""
         text = stage or stage_title(task.stage, language())
         if task.source.is_range:
@@ -114,15 +115,15 @@ def _draw_queue(layout, options):
         row.operator("douga.cancel", text="", icon="X").index = index
 
 
-def _draw_messages(layout):
+def _draw_messages(layout, most):
     error = studio().error
     if error is not None:
         box = layout.box()
-        for number, line in enumerate(_lines(sentence(error, language(), translated))):
+        for number, line in enumerate(_lines(sentence(error, language(), translated), most)):
             box.label(text=line, icon="ERROR" if number == 0 else "BLANK1", translate=False)
         _draw_mend(box, error)
     for note in studio().notes[:4]:
-        for number, line in enumerate(_lines(note)):
+        for number, line in enumerate(_lines(note, most)):
             layout.label(text=line, icon="INFO" if number == 0 else "BLANK1", translate=False)
 
 
@@ -150,7 +151,13 @@ def _draw_server(layout):
     row.operator("douga.settings", text="", icon="PREFERENCES")
 
 
-def _lines(text, most=38):
+def _most(context):
+    """Letters that fit beside an icon; one is about 7 px wide."""
+    scale = context.preferences.system.ui_scale
+    return max(16, int((context.region.width / scale - 70) / 6.6))
+
+
+def _lines(text, most):
     """Blender's labels do not wrap; Japanese has no spaces and is twice as wide."""
     lines, line, width = [], "", 0
     for word in text.split(" ") if language() != "ja" else list(text):

@@ -55,7 +55,7 @@ _JA = {
     "not known: run douga plugin install blender": "不明です。douga plugin install blender を実行してくだ"
     "さい",
     "No image": "画像なし",
-    "This image is a result of Douga": "この画像は Douga の結果です",
+    "A result of Douga": "この画像は Douga の結果です",
     "images": "枚の画像",
     "layers": "枚のレイヤー",
     "reading the image": "画像を読み込み中",

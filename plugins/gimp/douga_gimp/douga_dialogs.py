@@ -1,0 +1,60 @@
+"""Dialogs in GTK, made from what GIMP knows of the procedure; loaded only when somebody sits at the screen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import gi
+from douga_client import settings
+from douga_client.api import ServerInfo
+from douga_texts import say
+
+gi.require_version("GimpUi", "3.0")
+gi.require_version("Gtk", "3.0")
+from gi.repository import GimpUi, Gtk  # noqa: E402
+
+_TEXTS = (("server", "Server"), ("token", "Token"), ("ca_file", "Certificate authority (file)"))
+_SWITCHES = (
+    ("tls", "Use TLS"),
+    ("start_server", "Start a server when none runs"),
+    ("keep_server", "Keep the server running"),
+)
+
+
+def ask_choice(procedure, config, info: ServerInfo | None, language: str) -> bool:  # type: ignore[no-untyped-def]
+    """Let the user choose into `config`. Returns whether to go on."""
+    GimpUi.init("douga")
+    dialog = GimpUi.ProcedureDialog.new(procedure, config, say("Reconstruct douga...", language).rstrip("."))
+    dialog.fill(None)
+    if info is not None:
+        names = ", ".join(f"{entry.stage}: {entry.name}" for entry in info.models)
+        label = Gtk.Label(label=f"Douga {info.version} ({', '.join(info.devices)}) - {names}", xalign=0.0)
+        label.show()
+        dialog.get_content_area().pack_start(label, False, False, 6)
+    chosen = dialog.run()
+    dialog.destroy()
+    return bool(chosen)
+
+
+def ask_settings(language: str) -> None:
+    """Let the user edit the settings that all hosts share. Raises ClientError."""
+    GimpUi.init("douga")
+    known = settings.read()
+    dialog = Gtk.Dialog(title=say("Douga settings", language))
+    dialog.add_buttons(Gtk.STOCK_CANCEL, Gtk.ResponseType.CANCEL, Gtk.STOCK_OK, Gtk.ResponseType.OK)
+    grid = Gtk.Grid(row_spacing=6, column_spacing=12, border_width=12)
+    entries, switches = {}, {}
+    for row, (name, title) in enumerate(_TEXTS):
+        entries[name] = Gtk.Entry(text=getattr(known, name), width_chars=40, visibility=name != "token")
+        grid.attach(Gtk.Label(label=say(title, language), xalign=0.0), 0, row, 1, 1)
+        grid.attach(entries[name], 1, row, 1, 1)
+    for row, (name, title) in enumerate(_SWITCHES, start=len(_TEXTS)):
+        switches[name] = Gtk.CheckButton(label=say(title, language), active=getattr(known, name))
+        grid.attach(switches[name], 0, row, 2, 1)
+    dialog.get_content_area().add(grid)
+    dialog.show_all()
+    if dialog.run() == Gtk.ResponseType.OK:
+        changed = {name: entry.get_text().strip() for name, entry in entries.items()}
+        changed |= {name: switch.get_active() for name, switch in switches.items()}
+        settings.write(replace(known, **changed))
+    dialog.destroy()

@@ -1,4 +1,4 @@
-"""The examination: bytes from seeds, exact truth, classical rows, the table, and that its shapes are its own."""
+"""The examination: bytes from seeds, exact truth, classical rows, tables, and that its shapes are its own."""
 
 from __future__ import annotations
 

@@ -145,8 +145,8 @@ def _classical(
 
 
 _HOW = (
-    "Lines: F1 of thinned lines within 2 px; fills: IoU; lines/areas: F1 of line pixels, whatever their class. "
-    "The rows without learning are given their best thresholds with the truth at hand, and the line detectors "
+    "Lines: F1 of thinned lines within 2 px; fills: IoU; lines/areas: F1 of line pixels of any class. "
+    "The rows without learning are given their best thresholds with the truth at hand, and line detectors "
     "the true cel as well; the weights are given the frame alone."
 )
 

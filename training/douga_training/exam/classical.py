@@ -1,4 +1,4 @@
-"""What needs no learning, with thresholds chosen with the truth at hand: Canny, DoG, XDoG, one-colour regions.
+"""What needs no learning, thresholds chosen with the truth at hand: Canny, DoG, XDoG, one-colour regions.
 
 The line detectors know no cel, so they get the true one: nothing off it counts against them. They know no
 classes either, so their lines are compared with visible lines and with all lines, thresholds chosen for each.
@@ -151,7 +151,7 @@ def one_colour_regions(rgb: U8, least_px: int, spread: int) -> U8:
 
 
 def grab_cut(rgb: U8, mask: U8, long_px: int = 480) -> U8:
-    """Cut the cel out by colour (Rother et al. 2004) at a small size, from a mask; its rim follows the mask."""
+    """Cut the cel out by colour (Rother et al. 2004) at a small size, from a mask whose rim is kept."""
     h, w = mask.shape
     scale = min(1.0, long_px / max(h, w))
     size = max(16, round(w * scale)), max(16, round(h * scale))

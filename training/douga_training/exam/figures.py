@@ -103,26 +103,63 @@ def _body(f: Figure) -> None:
             knots = np.array([(side * 0.27, 2.9), (side * 0.3, 4.2), (stand, 5.5), (stand, 5.8)])
             f.area(tube(knots, np.array([0.27, 0.2, 0.13, 0.14])), p.legs, shade=0.38)
             f.area(oval(stand + side * 0.08, 5.9, 0.26, 0.13), shaded(p.trim, 1.5), shade=0.3)
-        skirt = bezier((-0.42, 2.3), (-hips, 2.7), (-0.75, 3.2), (-0.8, 3.5), (-0.3, 3.68), (0.3, 3.68), (0.8, 3.5),
-                       (0.75, 3.2), (hips, 2.7), (0.42, 2.3))  # fmt: skip
+        skirt = bezier(
+            (-0.42, 2.3),
+            (-hips, 2.7),
+            (-0.75, 3.2),
+            (-0.8, 3.5),
+            (-0.3, 3.68),
+            (0.3, 3.68),
+            (0.8, 3.5),
+            (0.75, 3.2),
+            (hips, 2.7),
+            (0.42, 2.3),
+        )
         worn = f.area(skirt, p.legs, shade=0.34)
         for x in np.linspace(-0.5, 0.5, 5):
             f.line(bezier((x * 0.6, 2.5), (x * 0.8, 2.8), (x, 3.1), (x * 1.2, 3.6)), 0.9, (0.5, 0.1), worn)
     _neck(f)
-    torso = bezier((-0.2, 0.66), (-0.5, 0.75), (-0.78, 0.8), (-0.82, 1.1), (-0.7, 1.6), (-0.45, 1.8), (-0.47, 2.5),
-                   (-0.2, 2.62), (0.2, 2.62), (0.47, 2.5), (0.45, 1.8), (0.7, 1.6), (0.82, 1.1),
-                   (0.78, 0.8), (0.5, 0.75), (0.2, 0.66))  # fmt: skip
+    torso = bezier(
+        (-0.2, 0.66),
+        (-0.5, 0.75),
+        (-0.78, 0.8),
+        (-0.82, 1.1),
+        (-0.7, 1.6),
+        (-0.45, 1.8),
+        (-0.47, 2.5),
+        (-0.2, 2.62),
+        (0.2, 2.62),
+        (0.47, 2.5),
+        (0.45, 1.8),
+        (0.7, 1.6),
+        (0.82, 1.1),
+        (0.78, 0.8),
+        (0.5, 0.75),
+        (0.2, 0.66),
+    )
     coat = f.area(torso, p.coat, shade=0.36)
     f.line(bezier((0, 0.95), (0.03, 1.4), (0.0, 1.9), (0.02, 2.6)), 1, (0.05, 0.05), coat)
     for side in (-1, 1):
         elbow, hand = side * u(0.85, 1.15), side * u(0.55, 1.1)
         f.area(oval(hand, 2.72, 0.14, 0.17), p.skin, shade=0.35)
-        arm = tube(np.array([(side * 0.68, 1.0), (elbow, 1.8), (hand, 2.6)]), np.array([0.2, 0.18, 0.15]))
+        arm = tube(
+            np.array([(side * 0.58, 0.88), (side * 0.71, 1.1), (elbow, 1.8), (hand, 2.6)]),
+            np.array([0.07, 0.2, 0.18, 0.15]),
+        )
         sleeve = f.area(arm, p.coat, shade=0.4)
         for k in range(3):
             fold = side * 0.85 + 0.05 * k
-            f.line(bezier((fold, 1.7), (fold - 0.1, 1.75 + 0.07 * k), (fold - 0.18, 1.8), (fold - 0.24, 1.78 + 0.1 * k)),
-                   0.8, (0.1, 0.7), sleeve)  # fmt: skip
+            f.line(
+                bezier(
+                    (fold, 1.7),
+                    (fold - 0.1, 1.75 + 0.07 * k),
+                    (fold - 0.18, 1.8),
+                    (fold - 0.24, 1.78 + 0.1 * k),
+                ),
+                0.8,
+                (0.1, 0.7),
+                sleeve,
+            )
         lapel = np.array([(side * 0.17, 0.62), (side * 0.46, 0.78), (side * 0.3, 1.08), (0.0, 1.02)])
         f.area(lapel, p.trim, shade=0.25)
     bow = np.array([(0, 1.02), (-0.26, 0.92), (-0.24, 1.22), (0, 1.08), (0.24, 1.22), (0.26, 0.92)])
@@ -150,8 +187,21 @@ def _face(f: Figure) -> Area:
     for side in (-1, 1):
         f.area(_lean(f, oval(side * 0.385, 0.1, 0.07, 0.12)), p.skin, shade=0.4)
     jaw = f.rng.uniform(0.24, 0.31)
-    outline = bezier((-0.38, -0.1), (-0.39, 0.16), (-jaw, 0.34), (-0.07, 0.485), (-0.03, 0.51), (0.03, 0.51), (0.07, 0.485),
-                     (jaw, 0.34), (0.39, 0.16), (0.38, -0.1), (0.36, -0.62), (-0.36, -0.62), (-0.38, -0.1))  # fmt: skip
+    outline = bezier(
+        (-0.38, -0.1),
+        (-0.39, 0.16),
+        (-jaw, 0.34),
+        (-0.07, 0.485),
+        (-0.03, 0.51),
+        (0.03, 0.51),
+        (0.07, 0.485),
+        (jaw, 0.34),
+        (0.39, 0.16),
+        (0.38, -0.1),
+        (0.36, -0.62),
+        (-0.36, -0.62),
+        (-0.38, -0.1),
+    )
     face = f.area(_lean(f, outline), p.skin, shade=0.13)
     if f.rng.random() < 0.5:
         for side in (-1, 1):
@@ -170,7 +220,7 @@ def _face(f: Figure) -> Area:
 
 
 def _eye(f: Figure, side: float, face: Area) -> None:
-    p, u = f.palette, 0.115 * (1 - 0.12 * side * f.turn)
+    u = 0.115 * (1 - 0.12 * side * f.turn)
     cx, cy, tall = side * 0.185, 0.115, 0.105
     if f.head_px < 30:
         f.line(_lean(f, np.array([(cx - u * 0.7, cy), (cx + u * 0.7, cy)])), 1.4, (0.1, 0.1))
@@ -207,9 +257,18 @@ def _iris(f: Figure, white: Area, x: float, y: float, rx: float, ry: float) -> N
         f.tone(white, half, shaded(p.eyes, 1.6), C.SHADING_FILL, C.SHADING_LINE)
         dark = _lean(f, oval(x, y + 0.05 * ry, rx * 0.42, ry * 0.42))
         f.tone(white, dark, (24, 18, 30), C.COLOR_FILL, C.COLOR_EDGE)
-        glow = _lean(f, bezier((x - 0.5 * rx, y + 0.55 * ry), (x - 0.2 * rx, y + 0.4 * ry), (x + 0.3 * rx, y + 0.4 * ry),
-                               (x + 0.5 * rx, y + 0.55 * ry), (x + 0.3 * rx, y + 0.95 * ry), (x - 0.3 * rx, y + 0.95 * ry),
-                               (x - 0.5 * rx, y + 0.55 * ry)))  # fmt: skip
+        glow = _lean(
+            f,
+            bezier(
+                (x - 0.5 * rx, y + 0.55 * ry),
+                (x - 0.2 * rx, y + 0.4 * ry),
+                (x + 0.3 * rx, y + 0.4 * ry),
+                (x + 0.5 * rx, y + 0.55 * ry),
+                (x + 0.3 * rx, y + 0.95 * ry),
+                (x - 0.3 * rx, y + 0.95 * ry),
+                (x - 0.5 * rx, y + 0.55 * ry),
+            ),
+        )
         f.tone(white, glow, lit(p.eyes, 0.45), C.HIGHLIGHT_FILL, C.HIGHLIGHT_LINE)
         f.line(np.vstack([spot, spot[:1]]), 0.8, (0, 0), white)
     lean = f.light_xy[0] / max(abs(f.light_xy[0]), 1e-6)
@@ -237,14 +296,32 @@ def _front_hair(f: Figure, long_hair: bool, face: Area) -> None:
     line = u(-0.16, -0.08)
     crown = (f.turn * 0.16, -0.6)
     xs = np.linspace(-0.4, 0.4, int(f.rng.integers(6, 9)))
-    bangs = [lock((crown[0] + x * 0.55, -0.47), (x * 1.15, -0.36), (x + u(-0.12, 0.12), line + u(0.05, 0.2)), u(0.085, 0.125))
-             for x in xs]  # fmt: skip
-    sides = [lock((s * 0.3, -0.4), (s * 0.52, -0.1), (s * u(0.36, 0.47), u(0.75, 1.5) if long_hair else u(0.3, 0.6)),
-                  u(0.07, 0.1)) for s in (-1, 1)]  # fmt: skip
+    bangs = [
+        lock(
+            (crown[0] + x * 0.55, -0.47),
+            (x * 1.15, -0.36),
+            (x + u(-0.12, 0.12), line + u(0.05, 0.2)),
+            u(0.085, 0.125),
+        )
+        for x in xs
+    ]
+    sides = [
+        lock(
+            (s * 0.3, -0.4),
+            (s * 0.52, -0.1),
+            (s * u(0.36, 0.47), u(0.75, 1.5) if long_hair else u(0.3, 0.6)),
+            u(0.07, 0.1),
+        )
+        for s in (-1, 1)
+    ]
     for shape in bangs + sides:
         f.tone(face, shape + (-0.03 * f.light_xy[0], 0.055), shaded(p.skin), C.SHADING_FILL, C.SHADING_LINE)
-    cap = np.vstack([oval(0, -0.1, 0.49, 0.49, np.pi * 0.97, np.pi * 2.03),
-                     bezier((0.49, -0.06), (0.4, -0.32), (-0.4, -0.32), (-0.49, -0.06))])  # fmt: skip
+    cap = np.vstack(
+        [
+            oval(0, -0.1, 0.49, 0.49, np.pi * 0.97, np.pi * 2.03),
+            bezier((0.49, -0.06), (0.4, -0.32), (-0.4, -0.32), (-0.49, -0.06)),
+        ]
+    )
     top = f.area(cap, p.hair, outlined=False)
     areas = [top]
     for shape in sides + list(f.rng.permutation(np.array(bangs))):

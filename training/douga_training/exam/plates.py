@@ -123,8 +123,13 @@ def _night(rng: Rng, size_wh: tuple[int, int]) -> U8:
 
 
 PLATES: dict[str, Callable[[Rng, tuple[int, int]], U8]] = {
-    "cumulus": _cumulus, "meadow": _meadow, "forest": _forest, "sunset": _sunset, "room": _room, "night": _night,
-}  # fmt: skip
+    "cumulus": _cumulus,
+    "meadow": _meadow,
+    "forest": _forest,
+    "sunset": _sunset,
+    "room": _room,
+    "night": _night,
+}
 
 
 # -- strokes -------------------------------------------------------------------------------------------------

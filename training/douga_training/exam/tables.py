@@ -35,12 +35,19 @@ COLUMNS = {
 DROP = 0.04
 GOALS = {
     "drawn": {
-        "cel IoU": 0.95, "cel boundary IoU": 0.80, "visible line F1": 0.95, "shading line F1": 0.75,
-        "color edge F1": 0.55, "highlight line F1": 0.60, "shading fill IoU": 0.75, "highlight fill IoU": 0.55,
-        "color fill IoU": 0.50, "closed areas": 0.85,
+        "cel IoU": 0.95,
+        "cel boundary IoU": 0.80,
+        "visible line F1": 0.95,
+        "shading line F1": 0.75,
+        "color edge F1": 0.55,
+        "highlight line F1": 0.60,
+        "shading fill IoU": 0.75,
+        "highlight fill IoU": 0.55,
+        "color fill IoU": 0.50,
+        "closed areas": 0.85,
     },
     REAL: {"cel IoU": 0.95, "visible line F1": 0.95, "shading line F1": 0.65},
-}  # fmt: skip
+}
 HISTORY_HEADS = ("date", "weights", "frames", "set", *COLUMNS.values())
 Rows = dict[tuple[str, str], dict[str, float]]  # by (who, "drawn lossless")
 

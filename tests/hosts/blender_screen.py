@@ -1,4 +1,4 @@
-"""Runs within Blender's user interface: `blender -P blender_screen.py -- job.json`; see `test_blender_screen`.
+"""Runs within Blender's user interface: `blender -P blender_screen.py -- job.json`; see `on_screen`.
 
 A script of waits: each `yield` gives the screen back until the next turn of a timer.
 """

@@ -106,6 +106,7 @@ def test_images_layers_and_nodes_are_the_command_lines(
     assert found["sockets"][1][0] == "Mix"
     assert np.array_equal(exr(blender.out / "group", "class ids")[..., 0], wanted.ids)
     mix = exr(blender.out / "group", "Mix")
+    assert not mix[(wanted.mask == 0) & (wanted.ids == 0)].any()
     line = wanted.ids == 1
     assert np.allclose(mix[line], linear(blender.pixels("class1"))[line], atol=2e-3)
 

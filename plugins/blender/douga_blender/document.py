@@ -26,7 +26,7 @@ from .model import Choice, Document, DocumentError, Source
 RESULT, KIND, CLASS_ID, MADE = "douga_result", "douga_kind", "douga_class_id", "douga_made"
 TITLE, FRAME, PALETTE = "douga_title", "douga_frame", "douga_palette"
 _AS_STORED = ("srgb", "non-color", "raw", "data")
-_BAND = 1 << 20  # pixels a slice
+_BAND = 1 << 18  # pixels a slice
 _PREFERRED_DATA = ("Non-Color", "Raw", "Utility - Raw")
 
 
@@ -96,7 +96,7 @@ def read_image(image: Any, notes: list[str]) -> Generator[None, None, Pixels]:
         done = "taken as it is" if as_stored and name.lower()[:4] != "srgb" else "linear to sRGB"
         notes.append(f"{image.name}: float image ({name}), {done}, to 8 bits; outside 0 to 1 is cut")
     linear = is_float and (not as_stored or name.lower().startswith("srgb"))
-    return (yield from _in_bytes(values.reshape(height, width, channels), linear))
+    return (yield from _in_bytes(values.reshape(height, width, channels), linear, is_float))
 
 
 def rgba_bytes(image: Any) -> Generator[None, None, Any]:
@@ -106,7 +106,7 @@ def rgba_bytes(image: Any) -> Generator[None, None, Any]:
     values = yield from _values(image, width * height * image.channels)
     out = numpy.empty((height, width, image.channels), numpy.uint8)
     for top, bottom in _bands(width, height):
-        out[top:bottom] = numpy.rint(values.reshape(out.shape)[height - bottom : height - top][::-1] * 255)
+        out[top:bottom] = _byte(values.reshape(out.shape)[height - bottom : height - top][::-1])
         yield
     return out
 
@@ -178,36 +178,57 @@ def _values(image: Any, count: int) -> Generator[None, None, Any]:
     return values
 
 
-def _in_bytes(values: Any, linear: bool) -> Generator[None, None, Pixels]:
+def _in_bytes(values: Any, linear: bool, is_float: bool) -> Generator[None, None, Pixels]:
     """(height, width, channels) floats from the bottom -> Pixels from the top."""
     numpy = _numpy()
     height, width, channels = values.shape
-    has_alpha = channels == 4
-    out = numpy.empty((height, width, 4), numpy.uint8)
+    rgb = numpy.empty((height, width, 3), numpy.uint8)
+    alpha = numpy.full((height, width), 255, numpy.uint8)
+    is_opaque = True
     for top, bottom in _bands(width, height):
         band = values[height - bottom : height - top][::-1]
-        colour = band[..., :3] if channels >= 3 else band[..., :1]
-        if linear:
-            alpha = band[..., 3:] if has_alpha else 1.0
-            colour = _encoded(colour / numpy.where(alpha > 0, alpha, 1) if has_alpha else colour)
-        out[top:bottom, :, :3] = _byte(colour)
-        out[top:bottom, :, 3] = _byte(band[..., 3]) if has_alpha else 255
+        if is_float:
+            band = _displayed(band, linear)
+        band = _byte(band)
+        rgb[top:bottom] = band[..., :3] if channels >= 3 else band[..., :1]
+        if channels == 4:
+            alpha[top:bottom] = band[..., 3]
+            is_opaque = is_opaque and bool(band[..., 3].min() == 255)
         yield
-    if bool((out[..., 3] == 255).all()):
+    if is_opaque:
+        return Pixels(width, height, "RGB8", rgb.data.cast("B"))
+    rgba = numpy.empty((height, width, 4), numpy.uint8)
+    for top, bottom in _bands(width, height):
+        rgba[top:bottom, :, :3], rgba[top:bottom, :, 3] = rgb[top:bottom], alpha[top:bottom]
         yield
-        return Pixels(width, height, "RGB8", numpy.ascontiguousarray(out[..., :3]).data.cast("B"))
-    return Pixels(width, height, "RGBA8", out.data.cast("B"))
+    return Pixels(width, height, "RGBA8", rgba.data.cast("B"))
 
 
 def _byte(values: Any) -> Any:
+    """Floats 0 to 1 -> bytes, rounded."""
     numpy = _numpy()
-    return numpy.rint(numpy.clip(numpy.nan_to_num(values), 0, 1) * 255).astype(numpy.uint8)
+    scaled = values * numpy.float32(255)
+    scaled += numpy.float32(0.5)
+    return scaled.astype(numpy.uint8)
+
+
+def _displayed(band: Any, linear: bool) -> Any:
+    """Floats as they may come -> 0 to 1, sRGB and straight alpha where they were linear and premultiplied."""
+    numpy = _numpy()
+    band = numpy.nan_to_num(band)
+    if linear and band.shape[-1] == 4:
+        alpha = band[..., 3:]
+        colour = _encoded(band[..., :3] / numpy.where(alpha > 0, alpha, 1))
+        band = numpy.concatenate([colour, alpha], axis=-1)
+    elif linear:
+        band = _encoded(band)
+    return numpy.clip(band, 0, 1)
 
 
 def _encoded(values: Any) -> Any:
     """Linear -> sRGB (IEC 61966-2-1)."""
     numpy = _numpy()
-    values = numpy.clip(numpy.nan_to_num(values), 0, 1)
+    values = numpy.clip(values, 0, 1)
     return numpy.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
 
 

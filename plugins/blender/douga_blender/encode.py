@@ -11,7 +11,7 @@ from collections.abc import Generator
 
 from douga_client.png import packed
 
-_BAND_BYTES = 1 << 20
+_BAND_BYTES = 1 << 18
 
 
 def grey(plane: bytes | bytearray, width: int, height: int) -> Generator[None, None, bytes]:

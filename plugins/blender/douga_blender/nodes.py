@@ -26,7 +26,13 @@ def make_group(result: str) -> Any:
         node = _image_node(group, image, row)
         _socket(group, "INPUT", "NodeSocketFloatFactor", title)
         _socket(group, "OUTPUT", "NodeSocketColor", title)
-        group.links.new(node.outputs["Image"], leave.inputs[title])
+        alone = node.outputs["Image"]
+        if image[document.KIND] == "cel":  # Blender 3.4 leaves the colours under alpha 0 of byte images
+            premul = group.nodes.new("CompositorNodePremulKey")
+            premul.location = (180, -120 * row)
+            group.links.new(alone, premul.inputs[0])
+            alone = premul.outputs[0]
+        group.links.new(alone, leave.inputs[title])
         over = group.nodes.new("CompositorNodeAlphaOver")
         over.location = (300 + 180 * row, -120 * row)
         factor, lower, upper = _over_inputs(over)
@@ -35,7 +41,7 @@ def make_group(result: str) -> Any:
             lower.default_value = (0, 0, 0, 0)
         else:
             group.links.new(below, lower)
-        group.links.new(node.outputs["Image"], upper)
+        group.links.new(alone, upper)
         below = over.outputs[0]
     if below is not None:
         group.links.new(below, leave.inputs["Mix"])

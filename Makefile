@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.ready
 export NO_ALBUMENTATIONS_UPDATE := 1
 
-.PHONY: demo test lint types contracts unit test-farm fuzz bench proto lock clean
+.PHONY: demo test lint types contracts unit test-farm test-hosts hosts-next fuzz bench exam proto lock clean
 
 demo: $(STAMP)
 	$(BIN)/douga reconstruct examples/frame.png --out demo-out --overwrite
@@ -28,11 +28,20 @@ contracts: $(STAMP)
 	$(BIN)/lint-imports
 
 unit: $(STAMP)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not hosts"
 
 # Real Ray clusters whose workers, nodes and drivers are killed; stubs on other runtimes.
 test-farm: $(STAMP)
 	$(BIN)/pytest -m slow
+
+# The plugins in the real Krita, Blender and GIMP, which are installed from Debian's packages where they are not.
+test-hosts: $(STAMP)
+	tests/hosts/install.sh
+	$(BIN)/pytest -m hosts tests/hosts
+
+# The same in the next hosts (Krita 5.2, Blender 4.3, GIMP 3.0), in a Debian 13 below build/; needs root.
+hosts-next: $(STAMP)
+	tests/hosts/next/run.sh
 
 # The contract was edited: rebuild the stubs; refuses what would break who has them.
 proto: $(STAMP)
@@ -47,6 +56,10 @@ fuzz: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m douga_training.bench
+
+# The fixed examination of the weights, beside what needs no learning; writes its history into BENCHMARKS.md.
+exam: $(STAMP)
+	$(BIN)/python -m douga_training.exam
 
 # Rewrites the pinned versions from pyproject.toml.
 lock: $(STAMP)

@@ -40,10 +40,18 @@ COMMANDS = (
     Command("evaluate", "compare reconstructed frames with the truth", "douga.evaluate"),
     Command("simulate", "draw labelled productions to train and test on", "douga_training.simulate.command"),
     Command("train", "train a network by a recipe", "douga.train"),
+    Command("select", "choose the frames that are worth labelling next", "douga_training.select.command"),
+    Command("label", "turn a studio's coloured drawings into labels to train from", "douga_training.studio"),
+    Command(
+        "explain",
+        "show where frames went wrong, how training went, what a network looks for",
+        "douga_training.explain.command",
+    ),
     Command("serve", "take frames from other programs and give their douga back", "douga_server.command"),
     Command("bench-server", "load a server with calls and measure it", "douga_server.bench"),
     Command("weights", "list the weights that came with Douga", "douga.commands.weights"),
     Command("palette", "list or show palettes", "douga.commands.palette"),
+    Command("plugin", "put Douga into Krita, Blender and GIMP", "douga_plugins.command"),
 )
 
 _DESCRIPTION = (

@@ -14,6 +14,7 @@ from pathlib import Path
 
 LIBRARIES = ("h2", "hpack", "hyperframe")
 VENDOR = "_vendor"
+CLIENT = "douga_client"
 _LEFT_OUT = {"packing.py"}
 _HERE = Path(__file__).resolve().parent
 
@@ -34,26 +35,25 @@ def copy_client(folder: Path) -> Path:
     return out
 
 
-def with_private_imports(text: str, package: str) -> str:
-    """A module whose imports of our libraries go to `package` instead, e.g. ".." or "._vendor".
+def with_private_imports(text: str, package: str, libraries: tuple[str, ...] = LIBRARIES) -> str:
+    """A module whose imports of these libraries go to `package` instead, e.g. ".." or "._vendor".
 
     Raises PackingError for a plain `import h2`, which binds a name that would be another.
     """
     lines = text.split("\n")
     dots = package if package.endswith(".") else f"{package}."
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import) and any(_library(alias.name) for alias in node.names):
+        if isinstance(node, ast.Import) and any(_root(alias.name) in libraries for alias in node.names):
             raise PackingError(f"line {node.lineno}: write `from {node.names[0].name} import ...` instead")
-        if isinstance(node, ast.ImportFrom) and not node.level and _library(node.module or ""):
+        if isinstance(node, ast.ImportFrom) and not node.level and _root(node.module or "") in libraries:
             line = lines[node.lineno - 1]
             head, rest = line[: node.col_offset], line[node.col_offset :]
             lines[node.lineno - 1] = head + re.sub(r"^from\s+", f"from {dots}", rest)
     return "\n".join(lines)
 
 
-def _library(module: str) -> str:
-    root = module.partition(".")[0]
-    return root if root in LIBRARIES else ""
+def _root(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _copy_library(name: str, out: Path) -> None:

@@ -1,0 +1,1 @@
+"""Puts the plugins into their hosts: `douga plugin list`, `install`, `remove`, `pack`."""

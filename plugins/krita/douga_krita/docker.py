@@ -1,0 +1,254 @@
+"""The panel. It shows the model and tells it what was pressed; a timer moves the model on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from douga_client import texts as client_texts
+from douga_client.api import Client, Palette
+from douga_client.errors import Mend
+from douga_client.warm import warm_up
+from krita import DockWidget, Krita
+from PyQt5.QtCore import QLocale, QTimer
+from PyQt5.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from .document import KritaDocument
+from .model import ALL_LAYERS, Model, Options
+from .palette_file import PaletteFileError, read_palette
+from .texts import class_title, text
+
+_GROUP = "douga"  # of Krita's own settings, for what was chosen last
+
+
+def _open_client() -> Client:
+    from douga_client import settings
+    from douga_client.client import open_client
+
+    return open_client(settings.read())
+
+
+class DougaDocker(DockWidget):
+    """Krita makes one for each window."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.language = "ja" if QLocale().name().startswith("ja") else "en"
+        self.model = Model(_open_client, self.language, warm_up)
+        self.setWindowTitle(self._text("title"))
+        self._palette: Palette | None = None
+        self._last: tuple[str, Options] | None = None
+        self._build()
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self._tick)
+        self.model.changed = self._show
+        QApplication.instance().aboutToQuit.connect(self.model.close)
+        self._show()
+
+    def canvasChanged(self, canvas: Any) -> None:
+        """Another image is in front; the panel works on whatever is when a button is pressed."""
+
+    # -- what it looks like ----------------------------------------------------------------------------------
+
+    def _build(self) -> None:
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        self.reconstruct_button = QPushButton(self._text("reconstruct"))
+        self.cutout_button = QPushButton(self._text("cutout"))
+        self.reconstruct_button.clicked.connect(lambda: self.start("reconstruct"))
+        self.cutout_button.clicked.connect(lambda: self.start("cutout"))
+        column.addWidget(self.reconstruct_button)
+        column.addWidget(self.cutout_button)
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)
+        self.status = QLabel()
+        self.status.setWordWrap(True)
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+        row = QHBoxLayout()
+        self.cancel_button = QPushButton(self._text("cancel"))
+        self.mend_button = QPushButton()
+        self.settings_button = QPushButton(self._text("settings"))
+        self.cancel_button.clicked.connect(lambda: self.model.cancel())
+        self.mend_button.clicked.connect(self._mend)
+        self.settings_button.clicked.connect(self._open_settings)
+        for button in (self.cancel_button, self.mend_button, self.settings_button):
+            row.addWidget(button)
+        column.addLayout(row)
+        column.addLayout(self._build_form())
+        column.addWidget(self._build_layers())
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setWidget(inner)
+        self.setWidget(area)
+
+    def _build_form(self) -> QFormLayout:
+        form = QFormLayout()
+        self.source = QComboBox()
+        for name in ("image", "layer", "selection"):
+            self.source.addItem(self._text(name), name)
+        self.frames = QCheckBox(self._text("frames"))
+        self.frames.setToolTip(self._text("frames_tip"))
+        self.first, self.last = QSpinBox(), QSpinBox()
+        row = QHBoxLayout()
+        for box in (self.first, self.last):
+            box.setRange(0, 99999)
+            box.setEnabled(False)
+            self.frames.toggled.connect(box.setEnabled)
+            row.addWidget(box)
+        self.line_model, self.palette_box = QComboBox(), QComboBox()
+        self._fill_choices()
+        self.palette_box.activated.connect(self._choose_palette)
+        self.width = QSpinBox()
+        self.width.setRange(0, 15)
+        self.width.setSuffix(" px")
+        self.width.setSpecialValueText(self._text("default"))
+        self.width.setValue(int(self._remembered("width", "0") or 0))
+        form.addRow(self._text("source"), self.source)
+        form.addRow(self.frames, row)
+        form.addRow(self._text("model"), self.line_model)
+        form.addRow(self._text("width"), self.width)
+        form.addRow(self._text("palette"), self.palette_box)
+        return form
+
+    def _build_layers(self) -> QGroupBox:
+        group = QGroupBox(self._text("layers"))
+        grid = QGridLayout(group)
+        wanted = self._remembered("layers", ",".join(ALL_LAYERS)).split(",")
+        self.layer_boxes: dict[str, QCheckBox] = {}
+        for number, key in enumerate(ALL_LAYERS):
+            own = key in ("cel", "cel_mask")
+            title = self._text(key) if own else class_title(key, key.replace("_", " "), self.language)
+            box = self.layer_boxes[key] = QCheckBox(title)
+            box.setChecked(key in wanted)
+            grid.addWidget(box, number % 6, number // 6)
+        return group
+
+    # -- what is pressed -------------------------------------------------------------------------------------
+
+    def start(self, kind: str) -> None:
+        """A button was pressed. kind: "reconstruct" or "cutout"."""
+        options = self.options()
+        Krita.instance().writeSetting(_GROUP, "layers", ",".join(sorted(options.layers)))
+        Krita.instance().writeSetting(_GROUP, "width", str(options.line_width_px))
+        self._last = kind, options
+        self.model.start(kind, KritaDocument.active(), options)
+        self._timer.start(0)
+
+    def options(self) -> Options:
+        """What the panel shows."""
+        first, last = sorted((self.first.value(), self.last.value()))
+        return Options(
+            source=self.source.currentData(),
+            frames=(first, last) if self.frames.isChecked() else None,
+            lines_model=self.line_model.currentData() or "",
+            line_width_px=self.width.value(),
+            palette=self._palette,
+            layers=frozenset(key for key, box in self.layer_boxes.items() if box.isChecked()),
+        )
+
+    def _choose_palette(self) -> None:
+        chosen = self.palette_box.currentData()
+        if chosen != "file":
+            self._palette = Palette(chosen) if chosen else None
+            return
+        path, _ = QFileDialog.getOpenFileName(self, self._text("palette"), "", "TOML (*.toml)")
+        self._palette = None
+        try:
+            if path:
+                self._palette = read_palette(Path(path))
+                self.palette_box.setItemText(self.palette_box.currentIndex(), Path(path).name)
+                return
+        except PaletteFileError as exc:
+            self.status.setText(self._text("bad_palette", path=path, said=str(exc)))
+        self.palette_box.setCurrentIndex(0)
+
+    def _open_settings(self) -> None:
+        from .settings_page import SettingsPage
+
+        SettingsPage(self, self.language, self.model.reconnect, self._test).exec_()
+        self._timer.start(0)
+
+    def _test(self) -> None:
+        self.model.ask(may_start=True)
+        self._timer.start(0)
+
+    def _mend(self) -> None:
+        error = self.model.error
+        if error is None:
+            return
+        if error.mend is Mend.SETTINGS:
+            self._open_settings()
+        elif error.mend is Mend.COMMAND:
+            QApplication.clipboard().setText(error.command("krita"))
+            self.status.setText(self._text("copied", command=error.command("krita")))
+        elif error.mend is Mend.START:
+            self._test()
+        elif self._last is not None:
+            self.start(self._last[0])
+
+    # -- what is shown ---------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        self.model.tick()
+        pause_s = self.model.pause_s
+        if self.model.is_busy or pause_s < 1.0:
+            self._timer.start(max(1, round(pause_s * 1000)))
+        self.bar.setValue(round(self.model.share * 1000))
+
+    def _show(self) -> None:
+        model = self.model
+        self.status.setText(model.status)
+        self.bar.setVisible(model.is_busy)
+        self.cancel_button.setEnabled(model.is_busy)
+        why = model.why_no_cutout
+        self.cutout_button.setEnabled(not why)
+        self.cutout_button.setToolTip(why)
+        error = None if model.is_busy else model.error
+        label = client_texts.button(error.mend, self.language) if error is not None else ""
+        self.mend_button.setText(label)
+        self.mend_button.setVisible(bool(label))
+        self._fill_choices()
+
+    def _fill_choices(self) -> None:
+        """Models and presets as the server has told them; what is chosen stays."""
+        info = self.model.info
+        names = [model.name for model in info.models if model.stage == "lines"] if info is not None else []
+        presets = [palette.name for palette in info.palettes] if info is not None else []
+        for box, known, more in (
+            (self.line_model, names, []),
+            (self.palette_box, presets, [(self._text("own_palette"), "file")]),
+        ):
+            if box.count() == 1 + len(known) + len(more):
+                continue
+            chosen = box.currentData()
+            box.clear()
+            for title, data in [(self._text("default"), ""), *((name, name) for name in known), *more]:
+                box.addItem(title, data)
+            box.setCurrentIndex(max(0, box.findData(chosen)))
+
+    def _text(self, key: str, **details: object) -> str:
+        return text(key, self.language, **details)
+
+    @staticmethod
+    def _remembered(name: str, usual: str) -> str:
+        return str(Krita.instance().readSetting(_GROUP, name, usual) or usual)

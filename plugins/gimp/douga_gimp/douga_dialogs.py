@@ -1,4 +1,4 @@
-"""Dialogs in GTK, made from what GIMP knows of the procedure; loaded only when somebody sits at the screen."""
+"""Dialogs in GTK, made from what GIMP knows of the procedure; loaded only when there is a screen."""
 
 from __future__ import annotations
 

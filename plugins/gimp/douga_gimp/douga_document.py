@@ -33,9 +33,7 @@ class Frame:
 def read(image: Gimp.Image, drawables: list[Gimp.Drawable], source: str) -> Frame:
     """A frame of the image's size. source: "visible", "layer" or "selection". Raises DocumentError."""
     if image.get_base_type() != Gimp.ImageBaseType.RGB:
-        raise DocumentError(
-            "The image is greyscale or indexed, which cannot hold coloured lines; choose Image > Mode > RGB first."
-        )
+        raise DocumentError("The image is greyscale or indexed; choose Image > Mode > RGB first.")
     width, height, region = image.get_width(), image.get_height(), None
     if source == "selection":
         _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
@@ -61,7 +59,7 @@ def read(image: Gimp.Image, drawables: list[Gimp.Drawable], source: str) -> Fram
 
 
 def build(image: Gimp.Image, frame: Frame, result: Reconstruction, choice: model.Choice) -> Gimp.GroupLayer:
-    """Add one group with a layer a class and the cel, in one undo step, all or nothing. Raises DocumentError."""
+    """Add one group with a layer a class and the cel in one undo step, or nothing. Raises DocumentError."""
     if not image.is_valid():
         raise DocumentError("The image was closed; nothing was added.")
     region = frame.region or (0, 0, frame.pixels.width, frame.pixels.height)

@@ -6,8 +6,9 @@ _JAPANESE = {
     "Reconstruct douga...": "動画を復元...",
     "Douga settings...": "Douga の設定...",
     "Douga settings": "Douga の設定",
-    "Takes a finished frame apart into cel, lines and fills, as a group of layers": "完成したフレームをセル・線・"
-    "塗りに分解し、レイヤーグループにします",
+    "Takes a finished frame apart into cel, lines and fills, as a group of layers": (
+        "完成したフレームをセル・線・塗りに分解し、レイヤーグループにします"
+    ),
     "Which Douga server the plug-in uses": "使用する Douga サーバーを設定します",
     "Source": "対象",
     "Visible image": "表示されている画像",
@@ -25,14 +26,17 @@ _JAPANESE = {
     "Use TLS": "TLS を使う",
     "Start a server when none runs": "サーバーがなければ起動する",
     "Keep the server running": "サーバーを終了させない",
-    "Nothing is selected; select a part of the image, or choose another source.": "選択範囲がありません。範囲を選択"
-    "するか、別の対象を選んでください。",
+    "Nothing is selected; select a part of the image, or choose another source.": (
+        "選択範囲がありません。範囲を選択するか、別の対象を選んでください。"
+    ),
     "Exactly one layer must be selected for this source.": "この対象ではレイヤーを一つだけ選択してください。",
-    "The image is greyscale or indexed, which cannot hold coloured lines; choose Image > Mode > RGB first.": "画像が"
-    "グレースケールまたはインデックスです。先に「画像 > モード > RGB」を選んでください。",
+    "The image is greyscale or indexed; choose Image > Mode > RGB first.": (
+        "画像がグレースケールまたはインデックスです。先に「画像 > モード > RGB」を選んでください。"
+    ),
     "The image was closed; nothing was added.": "画像が閉じられたため、何も追加しませんでした。",
-    "The frame was converted to 8-bit sRGB for the server; your image keeps its own format.": "サーバーには 8bit "
-    "sRGB に変換して送りました。画像の形式は変わりません。",
+    "The frame was converted to 8-bit sRGB for the server; your image keeps its own format.": (
+        "サーバーには 8bit sRGB に変換して送りました。画像の形式は変わりません。"
+    ),
     "visible line": "実線",
     "shading line": "影線",
     "color edge": "色トレス線",

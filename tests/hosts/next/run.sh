@@ -18,7 +18,7 @@ fi
 # The archive that this machine installs its own packages from.
 archive() {
   cat /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources 2>/dev/null \
-    | grep -v '^#' | grep -oE '[a-z]+://[^ ]+/debian/?( |$)' | sed -n '1s/ //gp' || true
+    | grep -v '^#' | grep -oE '[a-z]+://[^ ]+/debian/?( |$)' | sed -n '1{s/ //g;p}' || true
 }
 
 setup() {

@@ -1,0 +1,64 @@
+"""Prints what the plugin costs in Krita: `python tests/hosts/measure_krita.py ADDRESS [frame.png]`.
+
+ADDRESS: of a running server that wants no token, such as unix:/tmp/s.sock. Krita draws on a screen of Xvfb.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from conftest import ROOT, RunningServer, choose_server, plugin
+from test_krita import DESKTOP, display
+
+TIMING = Path(__file__).with_name("krita_timing.py")
+TIMEOUT_S = 120
+
+
+def measured(home: dict[str, str], screen: str, folder: Path, frame: str) -> dict[str, Any]:
+    """One Krita, in which `krita_timing` imports the plugin itself so that it can time that."""
+    plugins = Path(home["XDG_DATA_HOME"], "krita", "pykrita")
+    (plugins / "driver").mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(TIMING, plugins / "driver" / "__init__.py")
+    (plugins / "driver.desktop").write_text(DESKTOP)
+    Path(home["XDG_CONFIG_HOME"], "kritarc").write_text("[python]\nenable_driver=true\n")
+    (folder / "drive.json").write_text(json.dumps({"frame": frame}))
+    report = folder / "report.json"
+    report.unlink(missing_ok=True)
+    environment = {**home, "DISPLAY": screen, "DRIVE": str(folder / "drive.json"), "REPORT": str(report)}
+    with (folder / "krita.log").open("w") as log:
+        subprocess.run(["krita", "--nosplash"], env=environment, stdout=log, stderr=log, timeout=TIMEOUT_S)
+    if not report.exists():
+        raise SystemExit((folder / "krita.log").read_text()[-3000:])
+    found: dict[str, Any] = json.loads(report.read_text())
+    return found
+
+
+def main() -> None:
+    """Two starts of Krita, the first of which compiles the plugin, with three clicks each."""
+    frame = sys.argv[2] if len(sys.argv) > 2 else str(ROOT / "examples" / "frame.png")
+    with tempfile.TemporaryDirectory() as name, display() as screen:
+        folder = Path(name)
+        (folder / "runtime").mkdir(mode=0o700)
+        home = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "PYTHON"))}
+        home |= {"HOME": name, "XDG_CONFIG_HOME": f"{name}/.config", "LANG": "C.UTF-8"}
+        home |= {"XDG_DATA_HOME": f"{name}/.local/share", "XDG_RUNTIME_DIR": f"{name}/runtime"}
+        plugin(home, "install", "krita")
+        choose_server(home, RunningServer(sys.argv[1], None))  # type: ignore[arg-type]
+        for title in ("first start", "later start"):
+            found = measured(home, screen, folder, frame)
+            print(f"{title}: import {found['import_s'] * 1e3:.0f} ms; {found['message']}")
+            for number, (spent_s, server_s, slice_s, gap_s, state) in enumerate(found["clicks"], start=1):
+                beyond = f"{spent_s - server_s:.2f} s beyond the server's {server_s:.2f} s"
+                blocks = f"longest slice {slice_s * 1e3:.0f} ms, longest gap {gap_s * 1e3:.0f} ms"
+                print(f"  click {number}: {beyond}, {blocks}, {state}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

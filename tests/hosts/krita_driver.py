@@ -11,7 +11,7 @@ from pathlib import Path
 
 from krita import Krita, Selection
 from PyQt5.QtCore import QTimer
-from PyQt5.QtWidgets import QApplication, QDockWidget
+from PyQt5.QtWidgets import QApplication, QDockWidget, QTreeView
 
 PLAN = json.loads(Path(os.environ["DRIVE"]).read_text())
 REPORT = Path(os.environ["REPORT"])
@@ -186,29 +186,59 @@ def faults(report):
     close(document)
 
 
-def shown(report):
-    """A real click by the test's mouse: tells where the button is and waits for the result."""
-    document = open_image(PLAN["frame"])
-    dock = panel()
-    dock.setFloating(False)
+def shown():
+    """A real click by the test's mouse: tells where the button is and waits for the result.
+
+    Krita's layer list moves on in its own event loop only, so this step is a chain of timers.
+    """
+    report, document, dock = {}, open_image(PLAN["frame"]), panel()
     window = Krita.instance().activeWindow().qwindow()
     window.showMaximized()
     dock.raise_()
-    window.resizeDocks([dock], [420], 2)
-    pause(1.0)
-    button = dock.reconstruct_button
-    at = button.mapToGlobal(button.rect().center())
-    REPORT.with_suffix(".at").write_text(f"{at.x()} {at.y()}")
-    pause(60.0, lambda: bool(dock.model.tasks))
-    pause(BUSY_S, lambda: not dock.model.is_busy)
-    pause(1.5)
-    report["message"], report["tree"] = dock.status.text(), tree(document.rootNode())
-    REPORT.with_suffix(".shown").write_text("")
-    pause(20.0, lambda: REPORT.with_suffix(".seen").exists())
-    close(document)
+
+    def settle():
+        window.resizeDocks([dock], [420], 2)
+        QTimer.singleShot(1500, tell)
+
+    def tell():
+        button = dock.reconstruct_button
+        at = button.mapToGlobal(button.rect().center())
+        REPORT.with_suffix(".at").write_text(f"{at.x()} {at.y()}")
+        look()
+
+    def look():
+        if not dock.model.tasks or dock.model.is_busy:
+            QTimer.singleShot(100, look)
+        else:
+            QTimer.singleShot(2000, show)
+
+    def show():
+        report["message"], report["tree"] = dock.status.text(), tree(document.rootNode())
+        rows = window.findChild(QTreeView, "listLayers").model()
+        report["listed"] = [rows.index(i, 0).data() for i in range(rows.rowCount())]
+        REPORT.with_suffix(".shown").write_text("")
+        end()
+
+    def end():
+        if not REPORT.with_suffix(".seen").exists():
+            QTimer.singleShot(100, end)
+        else:
+            leave(report)
+
+    QTimer.singleShot(1500, settle)
+
+
+def leave(report):
+    REPORT.write_text(json.dumps(report))
+    for document in Krita.instance().documents():
+        close(document)
+    Krita.instance().action("file_quit").trigger()
 
 
 def main():
+    if PLAN["steps"] == ["shown"]:
+        shown()
+        return
     report = {}
     try:
         Krita.instance().setBatchmode(True)
@@ -216,10 +246,7 @@ def main():
             globals()[name](report)
     except BaseException:
         report["trouble"] = traceback.format_exc()
-    REPORT.write_text(json.dumps(report))
-    for document in Krita.instance().documents():
-        close(document)
-    Krita.instance().action("file_quit").trigger()
+    leave(report)
 
 
 notifier = Krita.instance().notifier()

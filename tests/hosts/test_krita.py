@@ -215,6 +215,7 @@ def test_a_click_on_the_screen(
             krita.kill()
             krita.wait()
     assert report["tree"][-1][0] == "Douga"
+    assert report["listed"] == ["Douga", "Background"]
     assert "done" in report["message"]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import tempfile
 import zipfile
 from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from douga_client import packing
@@ -21,7 +21,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # of every file in a pack, so that the same plugi
 
 def source(package: str) -> Path:
     """The folder of one of our plugin packages, which is never imported: its host is not there."""
-    spec = importlib.util.find_spec(package)
+    spec = PathFinder.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise OutputError(f"the plugin package {package} is missing; install Douga anew: pip install douga")
     return Path(next(iter(spec.submodule_search_locations)))

@@ -123,7 +123,7 @@ def check_gimp(root: Path, shared: Path) -> list[str]:
         differs = int((ids != truth).sum())
         lines.append(
             f"{name}: {'same as the command line' if same else f'DIFFERS in {differs} pixels'};"
-            f" undo steps {layers['undo']}; layers {', '.join(layers['titles'])}"
+            f" layers {', '.join(layers['titles'])}"
         )
     return lines
 

@@ -41,6 +41,6 @@ for name, precision in (("u8", None), ("u16", Gimp.Precision.U16_NON_LINEAR)):
     path = Gio.File.new_for_path(f"{FOLDER}/{name}.xcf")
     Gimp.file_save(Gimp.RunMode.NONINTERACTIVE, image, path, None)
     again = Gimp.file_load(Gimp.RunMode.NONINTERACTIVE, path)
-    found[name] = {"titles": dump(name, again), "undo": "one group"}
+    found[name] = {"titles": dump(name, again)}
 with open(f"{FOLDER}/gimp3.json", "w") as file:
     json.dump(found, file)

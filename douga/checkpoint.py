@@ -30,8 +30,8 @@ STAGES = ("cel", "lines")
 class WeightsInfo:
     """What a checkpoint says of itself.
 
-    stage: "cel" or "lines". input_mode: see `douga.preprocess`. step: of training. recipe: the run's
-    settings. version: of the program that wrote it.
+    stage: "cel", "lines" or "cutout". input_mode: see `douga.preprocess`. step: of training. recipe: the
+    run's settings. version: of the program that wrote it.
     """
 
     stage: str

@@ -208,6 +208,30 @@ def test_a_run_starts_from_given_weights(scenes: Path, out: Path) -> None:
         train(replace(second, width=9, out=str(out / "third")))
 
 
+def test_the_weights_begun_from_are_kept_until_there_are_better_ones(
+    scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(recipe_of(scenes, out / "first", steps=1, validate_every=9))
+    scores = iter([0.5, 0.4, 0.6])
+    monkeypatch.setattr(loop, "score_cel", lambda *_: {"score": next(scores)})
+    second = recipe_of(scenes, out / "second", steps=1, init_from=str(out / "first" / LAST), learning_rate=1.0)
+    train(second)
+    before, best = (load_network(path, "cpu") for path in (out / "first" / LAST, out / "second" / BEST))
+    assert best.info.step == 0
+    for kept, start in zip(best.network.parameters(), before.network.parameters(), strict=True):
+        torch.testing.assert_close(kept, start)
+    train(replace(second, steps=2))
+    assert load_network(out / "second" / BEST, "cpu").info.step == 2
+
+
+def test_the_context_may_see_frames_at_another_size_than_before(scenes: Path, out: Path) -> None:
+    first = recipe_of(scenes, out / "first", steps=1, validate_every=9)
+    train(first)
+    larger = replace(first, context_px=first.context_px + 32, dropout=0.3)
+    train(replace(larger, out=str(out / "second"), init_from=str(out / "first" / LAST)))
+    assert load_network(out / "second" / LAST, "cpu").info.config == larger.network
+
+
 @pytest.mark.parametrize("spoil", [b"noise", b"", None])
 def test_a_checkpoint_that_cannot_be_gone_on_from_is_named(
     scenes: Path, out: Path, spoil: bytes | None

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -112,6 +112,8 @@ def _train(
         print(f"douga: {recipe.stage} on {device}, {frames}, step {run.step} of {recipe.steps} -> {out}")
     progress = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=rank != 0, mininterval=5.0)
     scores: dict[str, float] = {}
+    if judged and recipe.init_from and run.step == 0 and rank == 0:
+        scores = _validate(recipe, run, judged, device, writer)  # the best is never worse than the start
     stop = _is_stale(recipe, run)
     while run.step < recipe.steps and not stop:
         run.network.train()
@@ -228,7 +230,9 @@ def _new_network(recipe: Recipe) -> Gcn:
     network = Gcn(recipe.network)
     if recipe.init_from:
         start = load_network(recipe.init_from, "cpu", fused=False)
-        if start.info.config != recipe.network:
+        # How large the context road sees the frame, and dropout, belong to a run and not to the weights.
+        free = {key: getattr(recipe.network, key) for key in ("context_px", "context_stride", "dropout")}
+        if replace(start.info.config, **free) != recipe.network:
             raise CheckpointError(
                 f"init_from = {recipe.init_from}: its network {start.info.config} is not the recipe's "
                 f"{recipe.network}; make the recipe's entries equal"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from douga_client.api import Cutout, Reconstruction
@@ -11,10 +10,7 @@ from douga_client.errors import ClientError, Kind
 from douga_client.fake import FakeClient
 from douga_client.image import Pixels
 from douga_krita.model import ALL_LAYERS, DocumentError, Frame, Model, Options, Steps
-from douga_krita.palette_file import PaletteFileError, read_palette
-from douga_krita.texts import _TEXTS, class_title, text
-
-PALETTES = Path(__file__).parents[2] / "douga" / "palettes"
+from douga_krita.texts import _TEXTS, text
 
 
 class PlainDocument:
@@ -174,28 +170,3 @@ def test_every_text_is_there_in_both_languages() -> None:
     for key, (english, japanese) in _TEXTS.items():
         assert english, key
         assert japanese, key
-    assert class_title("visible_line", "visible line", "ja") == "主線"
-    assert class_title("of_tomorrow", "of tomorrow", "ja") == "of tomorrow"
-
-
-@pytest.mark.parametrize("path", sorted(PALETTES.glob("*.toml")), ids=lambda path: path.stem)
-def test_the_presets_can_be_read_as_files(path: Path) -> None:
-    palette = read_palette(path)
-    assert [entry.class_id for entry in palette.classes] == list(range(10))
-    assert palette.name == path.stem
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        ("", "section"),
-        ("[colours]\nflat = ['#ffffff']\n", "no colour for visible_line"),
-        ("[colours]\nsky = ['#ffffff']\n", "unknown class sky"),
-        ("not toml", "Expected"),
-    ],
-)
-def test_a_broken_palette_is_refused(content: str, said: str, tmp_path: Path) -> None:
-    path = tmp_path / "studio.toml"
-    path.write_text(content)
-    with pytest.raises(PaletteFileError, match=said):
-        read_palette(path)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import bpy
+from douga_client.choice import CLASS_KEYS
+from douga_client.texts import class_title
 
 _JA = {
     "Douga": "動画",
@@ -24,16 +26,6 @@ _JA = {
     "Cel": "セル",
     "Cel mask": "セルマスク",
     "Class ids": "クラス ID",
-    "Flat": "ベタ",
-    "Visible line": "実線",
-    "Shading line": "影の色トレス線",
-    "Color edge": "色の境界",
-    "Highlight line": "ハイライトの色トレス線",
-    "Book line": "BOOK 線",
-    "Shading fill": "影の塗り",
-    "Color fill": "色の塗り",
-    "Highlight fill": "ハイライトの塗り",
-    "Book fill": "BOOK の塗り",
     "Progress": "進行状況",
     "Reconstruct douga": "動画を復元",
     "Cut out alpha": "アルファで切り抜き",
@@ -96,6 +88,7 @@ _JA = {
     "This server has no model that cuts out characters yet": "このサーバーには切り抜き用のモデルがまだあり"
     "ません",
 }
+_JA |= {class_title(key).capitalize(): class_title(key, "ja") for key in CLASS_KEYS}
 _LABELS = {("*", english): japanese for english, japanese in _JA.items()}
 _BUTTONS = {
     ("Operator", english): _JA[english]

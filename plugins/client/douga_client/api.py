@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from .errors import ClientError
@@ -244,13 +244,20 @@ class Client(ABC):
     def close(self) -> None:
         """Give everything up. Jobs that were under way get no event."""
 
-    def wait(self, job: Job, timeout_s: float = 600.0) -> Result:
-        """For hosts without a screen (`blender -b`): pump until a job is done. Raises its ClientError."""
+    def wait(
+        self, job: Job, timeout_s: float = 600.0, told: Callable[[Progress], None] = lambda progress: None
+    ) -> Result:
+        """For hosts whose screen waits (`blender -b`, GIMP): pump until a job is done. told: hears how far.
+
+        Raises the job's ClientError.
+        """
         until_s = time.monotonic() + timeout_s
         while not job.is_done:
             if time.monotonic() > until_s:
                 self.cancel(job)
-            self.pump(0.05)
+            for event in self.pump(0.05):
+                if isinstance(event, Progress) and event.job is job:
+                    told(event)
             if not job.is_done:
                 time.sleep(min(self.pause_s, 0.01))
         if job.result is None:

@@ -55,8 +55,18 @@ def masked_bands(bgra: Map, mask: Map, width: int, band_pixels: int = _BAND_PIXE
 
 def present_classes(class_map: Map, class_ids: Iterable[int] = range(10)) -> tuple[int, ...]:
     """Those of class_ids that have at least one pixel, in their order."""
-    data = bytes(class_map)
+    data = bytes(class_map) if isinstance(class_map, memoryview) else class_map
     return tuple(class_id for class_id in class_ids if data.find(class_id) >= 0)
+
+
+def cropped(pixels: Map, width: int, region: tuple[int, int, int, int], channels: int = 4) -> bytearray:
+    """The part of an image within x, y, width, height. width: of the whole image."""
+    view, out = memoryview(pixels).cast("B"), bytearray()
+    x, y, part_width, part_height = region
+    for row in range(y, y + part_height):
+        start = (row * width + x) * channels
+        out += view[start : start + part_width * channels]
+    return out
 
 
 def _plain_paint(colours: Sequence[int]) -> Any:

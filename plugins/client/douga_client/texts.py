@@ -191,6 +191,18 @@ _STAGES: dict[str, tuple[str, str]] = {
     "packing": ("packing the answer", "結果をまとめ中"),
     "receiving": ("receiving the result", "結果を受信中"),
 }
+_CLASSES_JA = {
+    "flat": "平塗り",
+    "visible_line": "主線",
+    "shading_line": "影の色トレス線",
+    "color_edge": "色の境界線",
+    "highlight_line": "ハイライトの色トレス線",
+    "book_line": "BOOK の線",
+    "shading_fill": "影の塗り",
+    "color_fill": "色の塗り",
+    "highlight_fill": "ハイライトの塗り",
+    "book_fill": "BOOK の塗り",
+}
 
 
 def sentence(kind: Kind, language: str, details: Mapping[str, str]) -> str:
@@ -206,6 +218,12 @@ def button(mend: Mend, language: str = "en") -> str:
 def stage_title(stage: str, language: str = "en") -> str:
     """What is being done, for a progress bar. stage: see `api.STAGES`."""
     return _STAGES[stage][language == "ja"] if stage in _STAGES else stage
+
+
+def class_title(key: str, language: str = "en") -> str:
+    """Name of a class for people: "visible line". language: any but "ja" is English."""
+    title = key.replace("_", " ")
+    return _CLASSES_JA.get(key, title) if language == "ja" else title
 
 
 def filled(pattern: str, details: Mapping[str, str]) -> str:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import douga_model as model
 import gi
 from douga_client.api import Reconstruction
+from douga_client.choice import Choice
 from douga_client.image import Pixels
+from douga_client.layers import cropped
 
 gi.require_version("Gimp", "3.0")
 gi.require_version("Gegl", "0.4")
@@ -58,7 +60,7 @@ def read(image: Gimp.Image, drawables: list[Gimp.Drawable], source: str) -> Fram
     return Frame(Pixels(width, height, "RGBA8", bytes(data)), region, not _is_plain(image))
 
 
-def build(image: Gimp.Image, frame: Frame, result: Reconstruction, choice: model.Choice) -> Gimp.GroupLayer:
+def build(image: Gimp.Image, frame: Frame, result: Reconstruction, choice: Choice) -> Gimp.GroupLayer:
     """Add one group with a layer a class and the cel in one undo step, or nothing. Raises DocumentError."""
     if not image.is_valid():
         raise DocumentError("The image was closed; nothing was added.")
@@ -91,7 +93,7 @@ def build(image: Gimp.Image, frame: Frame, result: Reconstruction, choice: model
 def _insert_cel(image, group, frame, result, region, place) -> None:  # type: ignore[no-untyped-def]
     layer = _insert(image, group, "cel", region, place)
     whole = Gegl.Rectangle.new(0, 0, result.width, result.height)
-    pixels = model.cropped(bytes(frame.pixels.data), frame.pixels.width, region)
+    pixels = bytes(cropped(frame.pixels.data, frame.pixels.width, region))
     layer.get_buffer().set(whole, _FORMAT, pixels)
     _finish(layer)
     mask = layer.create_mask(Gimp.AddMaskType.WHITE)

@@ -44,7 +44,9 @@ class DougaPlugIn(Gimp.PlugIn):
 
 
 def _procedure(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
-    from douga_model import CLASS_KEYS, PALETTES
+    from douga_client.choice import STACKING
+    from douga_client.texts import class_title
+    from douga_model import PALETTES
 
     procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, reconstruct, None)
     procedure.set_image_types("*")
@@ -68,8 +70,8 @@ def _procedure(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
         ("lines-model", "Lines model (empty: default)"),
     ):
         procedure.add_string_argument(key, t(text), t(text), "", _FLAGS)
-    for key in CLASS_KEYS:
-        text = t(key.replace("_", " "))
+    for key in STACKING:
+        text = class_title(key, language())
         procedure.add_boolean_argument(key.replace("_", "-"), text, text, True, _FLAGS)
     procedure.add_boolean_argument("cel", t("Cel with mask"), t("Cel with mask"), True, _FLAGS)
     return procedure
@@ -116,6 +118,7 @@ def _reconstruct(procedure, run_mode, image, drawables, config) -> bool:  # type
     import douga_document as document
     import douga_model as model
     from douga_client import settings
+    from douga_client.api import Progress
     from douga_client.client import open_client
     from douga_client.texts import stage_title
 
@@ -130,11 +133,12 @@ def _reconstruct(procedure, run_mode, image, drawables, config) -> bool:  # type
         Gimp.progress_init("Douga")
         frame = document.read(image, drawables, config.get_property("source"))
 
-        def told(stage: str, share: float) -> None:
-            Gimp.progress_set_text(stage_title(stage, language()))
-            Gimp.progress_update(0.95 * share)
+        def told(progress: Progress) -> None:
+            Gimp.progress_set_text(stage_title(progress.stage, language()))
+            Gimp.progress_update(0.95 * progress.job.overall_share)
 
-        result = model.run(client, client.submit(model.request(frame.pixels, choice, frame.region)), told)
+        job = client.submit(choice.request(frame.pixels, frame.region))
+        result = client.wait(job, told=told)
     finally:
         client.close()
     document.build(image, frame, result, choice)
@@ -151,15 +155,17 @@ def _reconstruct(procedure, run_mode, image, drawables, config) -> bool:  # type
 
 
 def _choice(config):  # type: ignore[no-untyped-def]
-    from douga_model import CLASS_KEYS, Choice
+    from douga_client.api import Palette
+    from douga_client.choice import CLASS_KEYS, Choice
 
+    palette = config.get_property("palette")
     return Choice(
-        config.get_property("line-width"),
-        config.get_property("palette"),
-        config.get_property("cel-model") or "",
-        config.get_property("lines-model") or "",
-        frozenset(key for key in CLASS_KEYS if config.get_property(key.replace("_", "-"))),
-        config.get_property("cel"),
+        line_width_px=config.get_property("line-width"),
+        palette=None if palette == "default" else Palette(palette),
+        cel_model=config.get_property("cel-model") or "",
+        lines_model=config.get_property("lines-model") or "",
+        classes=frozenset(key for key in CLASS_KEYS if config.get_property(key.replace("_", "-"))),
+        has_cel=config.get_property("cel"),
     )
 
 

@@ -37,16 +37,6 @@ _JAPANESE = {
     "The frame was converted to 8-bit sRGB for the server; your image keeps its own format.": (
         "サーバーには 8bit sRGB に変換して送りました。画像の形式は変わりません。"
     ),
-    "visible line": "実線",
-    "shading line": "影線",
-    "color edge": "色トレス線",
-    "highlight line": "ハイライト線",
-    "book line": "BOOK 線",
-    "shading fill": "影塗り",
-    "color fill": "色塗り",
-    "highlight fill": "ハイライト塗り",
-    "book fill": "BOOK 塗り",
-    "flat": "地",
 }
 
 

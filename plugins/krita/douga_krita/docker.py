@@ -8,6 +8,8 @@ from typing import Any
 from douga_client import texts as client_texts
 from douga_client.api import Client, Palette
 from douga_client.errors import Mend
+from douga_client.palette_file import PaletteFileError, read_palette
+from douga_client.texts import class_title
 from douga_client.warm import warm_up
 from krita import DockWidget, Krita
 from PyQt5.QtCore import QLocale, QTimer
@@ -31,8 +33,7 @@ from PyQt5.QtWidgets import (
 
 from .document import KritaDocument
 from .model import ALL_LAYERS, Model, Options
-from .palette_file import PaletteFileError, read_palette
-from .texts import class_title, text
+from .texts import text
 
 _GROUP = "douga"  # of Krita's own settings, for what was chosen last
 
@@ -137,7 +138,7 @@ class DougaDocker(DockWidget):
         self.layer_boxes: dict[str, QCheckBox] = {}
         for number, key in enumerate(ALL_LAYERS):
             own = key in ("cel", "cel_mask")
-            title = self._text(key) if own else class_title(key, key.replace("_", " "), self.language)
+            title = self._text(key) if own else class_title(key, self.language)
             box = self.layer_boxes[key] = QCheckBox(title)
             box.setChecked(key in wanted)
             grid.addWidget(box, number % 6, number // 6)

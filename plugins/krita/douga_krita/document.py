@@ -11,11 +11,12 @@ from typing import Any
 from douga_client.api import Cutout, PaletteClass, Reconstruction
 from douga_client.image import Pixels
 from douga_client.layers import Band, class_bands, masked_bands
+from douga_client.texts import class_title
 from krita import Krita
 from PyQt5.QtCore import QByteArray
 
 from .model import CEL, CEL_MASK, DocumentError, Frame, Steps
-from .texts import class_title, text
+from .texts import text
 
 _SRGB = "sRGB-elle-V2-srgbtrc.icc"
 _BAND_PIXELS = 1 << 18
@@ -191,7 +192,7 @@ class KritaDocument:
     def _planned_class(
         entry: PaletteClass, ids: bytes, width: int, language: str
     ) -> Iterator[tuple[str, int, Iterator[Band], None]]:
-        title = class_title(entry.key, entry.title, language)
+        title = class_title(entry.key, language)
         bands = class_bands(ids, width, entry.class_id, entry.colors[0], _BAND_PIXELS)
         yield title, _LABELS.get(entry.key, 0), bands, None
 

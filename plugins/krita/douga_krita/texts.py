@@ -88,22 +88,3 @@ def text(key: str, language: str = "en", **details: object) -> str:
     """A text in "en" or "ja" with its details filled in."""
     pattern = _TEXTS[key][language == "ja"]
     return pattern.format(**details) if details else pattern
-
-
-_CLASSES_JA = {
-    "flat": "平塗り",
-    "visible_line": "主線",
-    "shading_line": "影の色トレス",
-    "color_edge": "色の境界",
-    "highlight_line": "ハイライトの色トレス",
-    "book_line": "BOOK の線",
-    "shading_fill": "影",
-    "color_fill": "色",
-    "highlight_fill": "ハイライト",
-    "book_fill": "BOOK",
-}
-
-
-def class_title(key: str, title: str, language: str = "en") -> str:
-    """Name of a class for people; title: the server's English one."""
-    return _CLASSES_JA.get(key, title) if language == "ja" else title

@@ -5,17 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from douga_client.api import Palette, PaletteClass
+from .api import Palette, PaletteClass
+from .choice import CLASS_KEYS
 
-KEYS = (
-    *("flat", "visible_line", "shading_line", "color_edge", "highlight_line", "book_line"),
-    *("shading_fill", "color_fill", "highlight_fill", "book_fill"),
-)
 _MOST_BYTES = 1 << 20
 
 
 class PaletteFileError(Exception):
     """The file is none; the message says why."""
+
+
+def chosen_palette(text: str) -> Palette | None:
+    """What was entered: "" for the server's default, a preset's name, or the path of a file.
+
+    Raises PaletteFileError, see `read_palette`.
+    """
+    name = text.strip()
+    if not name:
+        return None
+    return read_palette(Path(name)) if name.lower().endswith(".toml") else Palette(name)
 
 
 def read_palette(path: Path) -> Palette:
@@ -32,15 +40,15 @@ def read_palette(path: Path) -> Palette:
     colours = document.get("colours", document.get("colors"))
     if not isinstance(colours, dict):
         raise PaletteFileError("the section [colours] is missing")
-    unknown = sorted(set(colours) - set(KEYS))
+    unknown = sorted(set(colours) - set(CLASS_KEYS))
     if unknown:
         raise PaletteFileError(f"unknown class {unknown[0]}")
-    missing = [key for key in KEYS if not colours.get(key)]
+    missing = [key for key in CLASS_KEYS if not colours.get(key)]
     if missing:
         raise PaletteFileError(f"no colour for {missing[0]}")
     classes = (
         PaletteClass(number, key, key.replace("_", " "), tuple(_colour(c) for c in _list(colours[key])))
-        for number, key in enumerate(KEYS)
+        for number, key in enumerate(CLASS_KEYS)
     )
     return Palette(path.stem, tuple(classes))
 

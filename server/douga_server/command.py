@@ -75,7 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what it tells").add_argument
     add("--metrics-address", metavar="HOST:PORT", help="Prometheus metrics over HTTP (default: none)")
     add("--log-format", choices=("json", "text"), help="default: text on a terminal, json elsewhere")
-    add("--die-with-parent", action="store_true", help="end when the process that started it has ended")
+    add(
+        "--die-with",
+        type=_count(1 << 30),
+        metavar="PID",
+        help="end with that process (not on Windows)",
+    )
 
 
 _ADDRESS = "HOST:PORT, port 0 for any that is free, or unix:PATH"
@@ -86,7 +91,6 @@ _WEIGHTS = "may be given several times, the first is the default (default:"
 
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes. Raises DougaError where the server cannot or must not start like this."""
-    parent = os.getppid() if args.die_with_parent else None
     # Ours are the lines of the log; gRPC's own are of no form that a collector of logs could read.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import sys
@@ -94,17 +98,19 @@ def run(args: argparse.Namespace) -> int:
     from douga_server import logs, serve
 
     logs.set_up(args.log_format or ("text" if sys.stderr.isatty() else "json"))
-    return serve.run(plan(args, parent))
+    return serve.run(plan(args))
 
 
-def plan(args: argparse.Namespace, parent: int | None = None) -> Plan:
+def plan(args: argparse.Namespace) -> Plan:
     """Check what can be checked before anything is loaded. Raises SetupError and InputError."""
     from douga_server import discovery
     from douga_server.address import parse_address
+    from douga_server.lifeline import Lifeline
     from douga_server.limits import Limits
     from douga_server.options import FrontOptions, ServiceOptions
     from douga_server.serve import Plan
 
+    host = Lifeline(args.die_with) if args.die_with else None
     address = parse_address(args.address)
     tls = _tls(args, address)
     announced = (
@@ -126,7 +132,7 @@ def plan(args: argparse.Namespace, parent: int | None = None) -> Plan:
         FrontOptions(service=service, max_calls=max(16, 2 * args.max_queued)),
         args.drain_timeout,
         may_abandon=args.backend == "local",  # Ray has processes that must be told
-        die_with=parent,
+        die_with=host,
     )
 
 

@@ -21,6 +21,7 @@ from douga_server import discovery
 from douga_server.address import Address
 from douga_server.auth import Tokens
 from douga_server.front import Front
+from douga_server.lifeline import Lifeline
 from douga_server.logs import log_call
 from douga_server.options import FrontOptions
 from douga_server.tls import TlsFiles, server_credentials
@@ -53,7 +54,7 @@ class Plan:
     options: FrontOptions
     drain_timeout_s: float
     may_abandon: bool = True
-    die_with: int | None = None
+    die_with: Lifeline | None = None
 
 
 def run(plan: Plan) -> int:
@@ -175,11 +176,11 @@ class _Server:
             await self._works.backend.close()
 
     async def _watch(self, announce: Callable[[], None]) -> None:
-        """What nobody tells us: a parent that has died, a token that was changed."""
+        """What nobody tells us: a host that has ended, a token that was changed."""
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
-            if self._plan.die_with is not None and os.getppid() != self._plan.die_with:
-                log.info("the process that started this server has ended")
+            if self._plan.die_with is not None and self._plan.die_with.has_ended:
+                log.info("the process that this server belongs to has ended")
                 self._stop.set()
                 return
             with suppress(DougaError):  # a disk that is full now; the former announcement stays

@@ -11,7 +11,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +112,24 @@ def test_a_server_that_is_kept_outlives_the_client(python: str, folder: Path, op
         assert outcome(Settings(), folder, opened)[1].error is None
     finally:
         os.kill(announced.pid, 15)
+
+
+def test_a_plugin_in_a_process_of_its_own_leaves_the_server_to_its_host(
+    python: str, folder: Path, opened: list[Client]
+) -> None:
+    host = subprocess.Popen(["sleep", "60"])
+    client = open_client(Settings(python=python), folder / "server.json", host_pid=host.pid)
+    opened.append(client)
+    job = client.submit(request())
+    pump_until(client, lambda _: job.is_done)
+    client.close()
+    announced = discovery.read(folder / "server.json")
+    assert announced is not None
+    time.sleep(1.5)  # the server looks twice a second
+    assert outcome(Settings(), folder, opened)[1].error is None, "the next run of the plugin finds it"
+    host.kill()
+    host.wait()
+    assert wait_gone(announced.pid)
 
 
 def test_it_dies_with_a_host_that_is_killed(python: str, folder: Path) -> None:
@@ -229,7 +246,7 @@ def test_a_server_that_cannot_start_says_why(python: str, folder: Path, opened: 
     error = error_of(Settings(python=python, arguments=("--token-file", "/nonexistent")), folder, opened)
     assert error.kind is Kind.START_FAILED
     assert "/nonexistent" in error.text()
-    assert "--die-with-parent" not in error.command()
+    assert "--die-with" not in error.command()
     assert str(folder / "server.log") in error.text()
 
 
@@ -295,12 +312,8 @@ def test_starting_waits_for_nobody(python: str, folder: Path, opened: list[Clien
 def test_the_real_server_is_what_the_command_starts(python: str, folder: Path) -> None:
     line = command(Settings(python=sys.executable), folder / "server.json")
     assert line[1:4] == ["-I", "-m", "douga_server"]
-    assert line[-1] == "--die-with-parent"
-    assert "--die-with-parent" not in command(
-        replace(Settings(python="p"), keep_server=True), folder / "x.json"
-    )
     found = subprocess.run([*line[:4], "--help"], capture_output=True, text=True, timeout=60)
-    assert all(word in found.stdout for word in line if word.startswith("--"))
+    assert all(word in found.stdout for word in [*line, "--die-with"] if word.startswith("--"))
 
 
 def test_the_hosts_own_python_stays_with_the_host(monkeypatch: pytest.MonkeyPatch) -> None:

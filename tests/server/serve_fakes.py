@@ -48,5 +48,5 @@ if __name__ == "__main__":
     command.add_arguments(parser)
     args = parser.parse_args()
     logs.set_up("json")
-    plan = command.plan(args, os.getppid() if args.die_with_parent else None)
+    plan = command.plan(args)
     sys.exit(serve.run(replace(plan, make_backend=lambda: (HeldBackend(), QueueLimits()))))

@@ -25,6 +25,7 @@ from douga_server import command, discovery
 from douga_server.codec_client import AnswerReader, Received, requests
 from douga_server.errors import SetupError
 from douga_server.jobs import Options
+from douga_server.lifeline import Lifeline
 from douga_server.tls import TlsFiles
 from fronts import drawing
 
@@ -160,14 +161,39 @@ def test_sighup_loads_anew() -> None:
         assert server.end()[0] == 0
 
 
-def test_it_ends_with_its_parent() -> None:
-    code = "import subprocess, sys; p = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, text=True); "
-    code += "print(p.stdout.readline(), p.stdout.readline()); print(p.pid)"
-    command_line = [sys.executable, "-c", code, *FAKE, "--address", "127.0.0.1:0", "--die-with-parent"]
-    done = subprocess.run(command_line, capture_output=True, text=True, timeout=30)
-    pid = int(done.stdout.split()[-1])
-    _until(lambda: not _is_alive(pid))
+@pytest.mark.parametrize("is_older", [False, True])
+def test_it_ends_with_the_process_that_it_belongs_to(is_older: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if is_older:  # than Linux 5.3
+        monkeypatch.delattr(os, "pidfd_open", raising=False)
+    host = subprocess.Popen(["sleep", "60"])
+    line = Lifeline(host.pid)
+    assert not line.has_ended
+    with served(FAKE, "--address", "127.0.0.1:0", "--die-with", str(host.pid)) as server:
+        server.line("listening")
+        server.line("ready")
+        server.reconstruct()
+        host.kill()
+        host.wait()
+        assert line.has_ended
+        assert server.process.wait(30) == 0
     assert not discovery.default_path().exists()
+
+
+def test_it_ends_at_once_with_a_process_that_is_gone() -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    assert Lifeline(gone.pid).has_ended
+    with served(FAKE, "--address", "127.0.0.1:0", "--die-with", str(gone.pid)) as server:
+        assert server.process.wait(30) == 0
+
+
+def test_somebody_elses_process_may_be_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(pid: int, signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.delattr(os, "pidfd_open", raising=False)
+    monkeypatch.setattr(os, "kill", denied)
+    assert not Lifeline(1).has_ended
 
 
 def test_a_second_server_of_the_same_user_is_sent_to_the_first() -> None:
@@ -328,14 +354,6 @@ def _refuses(server: Served) -> bool:
         except grpc.RpcError as error:
             return error.code() is grpc.StatusCode.UNAVAILABLE
     return False
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
 
 
 def _until(condition: Any, timeout_s: float = 20) -> None:

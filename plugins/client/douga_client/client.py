@@ -29,9 +29,14 @@ _PATIENCE_S = 30.0  # for one job that is lost again and again
 _BUSY_PATIENCE_S = 600.0
 
 
-def open_client(settings: Settings, discovery_file: Path | None = None, max_under_way: int = 2) -> Client:
-    """A client by the settings. It connects when there is something to do, never before."""
-    return GrpcClient(finder(settings, discovery_file), settings.packing, max_under_way)
+def open_client(
+    settings: Settings, discovery_file: Path | None = None, max_under_way: int = 2, host_pid: int = 0
+) -> Client:
+    """A client by the settings. It connects when there is something to do, never before.
+
+    host_pid: the host's process where that is not this one; a server that is started here ends with it.
+    """
+    return GrpcClient(finder(settings, discovery_file, host_pid), settings.packing, max_under_way)
 
 
 class GrpcClient(Client):

@@ -46,15 +46,19 @@ class FixedServer(Finder):
 
 
 class LocalServer(Finder):
-    """The announced server of this machine and user; else one of our own, which ends with the host."""
+    """The announced server of this machine and user; else one of our own, which ends with the host.
+
+    host_pid: the host's process where that is not this one, which may come and go; 0 where it is.
+    """
 
     def __init__(
         self,
         settings: Settings,
         discovery_file: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
+        host_pid: int = 0,
     ) -> None:
-        self._settings, self._clock = settings, clock
+        self._settings, self._clock, self._host_pid = settings, clock, host_pid
         self._file = discovery_file or discovery.default_path()
         self._dead: Announcement | None = None  # its file is there and nobody answers
         self._found: Announcement | None = None
@@ -79,7 +83,7 @@ class LocalServer(Finder):
             return self._target(announced)
         if not may_start or not self._settings.start_server:
             raise ClientError(Kind.NO_SERVER, address=str(self._file))
-        self._launch = Launch(self._settings, self._file, self._clock)
+        self._launch = Launch(self._settings, self._file, self._clock, self._host_pid)
         return None
 
     def failed(self, error: ClientError) -> bool:
@@ -128,6 +132,8 @@ class LocalServer(Finder):
         )
 
 
-def finder(settings: Settings, discovery_file: Path | None = None) -> Finder:
-    """The way to the server that the settings ask for."""
-    return LocalServer(settings, discovery_file) if settings.server == "auto" else FixedServer(settings)
+def finder(settings: Settings, discovery_file: Path | None = None, host_pid: int = 0) -> Finder:
+    """The way to the server that the settings ask for. host_pid: see `LocalServer`."""
+    if settings.server == "auto":
+        return LocalServer(settings, discovery_file, host_pid=host_pid)
+    return FixedServer(settings)

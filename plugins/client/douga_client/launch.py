@@ -24,7 +24,7 @@ _TAIL_BYTES = 1 << 14
 
 
 def command(settings: Settings, discovery_file: Path) -> list[str]:
-    """The command line of the server. Raises ClientError where the Python is not known."""
+    """The command line of the server, for people too. Raises ClientError where the Python is not known."""
     if not settings.python:
         from .settings import default_path
 
@@ -37,8 +37,7 @@ def command(settings: Settings, discovery_file: Path) -> list[str]:
         "--address",
         settings.listen or _address(discovery_file),
     ]
-    line += ["--discovery-file", str(discovery_file), *settings.arguments]
-    return line + ([] if settings.keep_server else ["--die-with-parent"])
+    return [*line, "--discovery-file", str(discovery_file), *settings.arguments]
 
 
 def _address(discovery_file: Path) -> str:
@@ -52,10 +51,15 @@ class Launch:
     """A server that was started here. Poll it until it is ready."""
 
     def __init__(
-        self, settings: Settings, discovery_file: Path, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: Settings,
+        discovery_file: Path,
+        clock: Callable[[], float] = time.monotonic,
+        host_pid: int = 0,
     ) -> None:
-        """Start it. Raises ClientError where that cannot be."""
+        """Start it. host_pid: see `finding.LocalServer`. Raises ClientError where that cannot be."""
         self._settings, self._clock, self._begun_s = settings, clock, clock()
+        self._host_pid = host_pid or os.getpid()
         self._command = command(settings, discovery_file)
         folder = discovery_file.parent
         self.is_ready = False
@@ -96,9 +100,12 @@ class Launch:
         return False
 
     def close(self) -> None:
-        """Tell it to end, unless the user wants to keep it. It is not waited for, torch is slow to go."""
+        """Tell it to end, unless it belongs to another process or the user wants to keep it.
+
+        It is not waited for, torch is slow to go.
+        """
         self._close_outputs()
-        if not self._settings.keep_server and self.is_running:
+        if not self._settings.keep_server and self._host_pid == os.getpid() and self.is_running:
             self._child.terminate()
         if self.is_running:
             self._child.returncode = 0  # not ours to wait for any more; it would be a warning otherwise
@@ -108,8 +115,9 @@ class Launch:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             for name in ("server.out", "server.log"):
                 self._outputs.append(_Output(folder / name))
+            tie = [] if self._settings.keep_server else ["--die-with", str(self._host_pid)]
             return subprocess.Popen(
-                self._command,
+                [*self._command, *tie],
                 stdin=subprocess.DEVNULL,
                 stdout=self._outputs[0].writer,
                 stderr=self._outputs[1].writer,
@@ -137,9 +145,10 @@ class Launch:
         return self._error(Kind.START_FAILED, said=said)
 
     def _error(self, kind: Kind, **details: str) -> ClientError:
-        line = " ".join(shlex.quote(word) for word in self._command if word != "--die-with-parent")
         error = ClientError(kind, **details)  # type: ignore[arg-type]
-        return error.completed(command=line, python=self._settings.python, log=str(self._outputs[1].path))
+        return error.completed(
+            command=shlex.join(self._command), python=self._settings.python, log=str(self._outputs[1].path)
+        )
 
 
 class _Output:

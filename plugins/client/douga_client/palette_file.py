@@ -1,4 +1,4 @@
-"""A studio's palette (TOML, as `douga palette show` prints it) as the client sends it."""
+"""A studio's palette (TOML, as the presets of Douga are) as the client sends it."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ _TEXTS = {
         "指定したクラスの線や塗りは見つかりませんでした。",
     ),
     "bad_palette": (
-        "{path} is not a palette: {said}. Copy one with: douga palette show kugler",
-        "{path} はパレットではありません: {said}。例: douga palette show kugler",
+        "{path} is not a palette: {said}. To check it: douga palette show {path}",
+        "{path} はパレットではありません: {said}。確認: douga palette show {path}",
     ),
     "copied": ("Copied: {command}", "コピーしました: {command}"),
     "server": ("Server", "サーバー"),

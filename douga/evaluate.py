@@ -1,5 +1,5 @@
 """`douga evaluate`: a folder of predictions and a folder of truth -> numbers, as a table, JSON and an HTML
-page.
+page. Alphas have a module of their own, `evaluate_alpha`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from douga import metrics
 from douga.classes import FILL_CLASSES, LINE_CLASSES, NUM_CLASSES, DougaClass
 from douga.errors import InputError, MissingInputError
+from douga.evaluate_alpha import FOLDER, AlphaFrame, alpha_json, alpha_rows, compare_alphas, find_alphas
 from douga.frame_io import atomic_path
 from douga.metrics import LineCounts, Matrix, Overlap
 from douga.types import U8
@@ -28,9 +29,10 @@ examples:
   douga evaluate --pred result --truth shots/truth --out scores
   douga evaluate --pred result --truth shots/truth --json scores.json --html scores.html --tolerance 1
 
-Both folders hold classes/STEM.png (class ids, indexed or grey) or cel_mask/STEM.png (0 and 255) or both, as
-`douga reconstruct` and `douga simulate` write them. With frame/STEM.png in the truth the page
-shows the frames.
+Both folders hold classes/STEM.png (class ids, indexed or grey), cel_mask/STEM.png (0 and 255) or
+alpha/STEM.png (soft, grey), or several of them, as `douga reconstruct`, `douga cutout` and `douga simulate`
+write them. Alphas may lie in sub-folders, alpha/NAME/STEM.png or NAME/alpha/STEM.png; each has a row of its
+own. With frame/STEM.png in the truth the page shows the frames.
 
 exit status: 0 all compared; 1 some predictions are missing; 2 nothing to compare, or an unusable file
 """
@@ -80,7 +82,7 @@ class Score:
 @dataclass(frozen=True)
 class Evaluation:
     """Everything that was compared. frames: score by stem. missing: predictions that are not there
-    ("classes/a.png").
+    ("classes/a.png"). alphas: by "SUB/STEM", see `douga.evaluate_alpha.find_alphas`.
     """
 
     prediction: Path
@@ -88,6 +90,7 @@ class Evaluation:
     tolerance_px: float
     frames: dict[str, Score]
     missing: tuple[str, ...]
+    alphas: dict[str, AlphaFrame] = field(default_factory=dict)
 
     @property
     def total(self) -> Score:
@@ -138,27 +141,37 @@ def run(args: argparse.Namespace) -> int:
 
 
 def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Evaluation:
-    """Compare two folders that hold classes/ and cel_mask/, stem by stem of the truth.
+    """Compare two folders that hold classes/, cel_mask/ and alpha/, stem by stem of the truth.
 
     Raises MissingInputError where nothing can be compared, InputError (naming the file) where a file cannot
     be used or differs in size from its truth.
     """
     for folder in (prediction, truth):
         if not folder.is_dir():
-            raise MissingInputError(f"{folder}: no such folder; give one that holds classes/ or cel_mask/")
+            raise MissingInputError(
+                f"{folder}: no such folder; give one that holds classes/, cel_mask/ or alpha/"
+            )
     wanted = {kind: sorted(p.stem for p in (truth / kind).glob("*.png")) for kind in _KINDS}
-    if not any(wanted.values()):
-        raise MissingInputError(f"{truth}: no classes/*.png or cel_mask/*.png in it, so there is no truth")
+    true_alphas = find_alphas(truth)
+    if not any(wanted.values()) and not true_alphas:
+        raise MissingInputError(
+            f"{truth}: no classes/*.png, cel_mask/*.png or alpha/*.png in it, so there is no truth"
+        )
     there = {
         kind: [s for s in stems if (prediction / kind / f"{s}.png").is_file()]
         for kind, stems in wanted.items()
     }
-    if not any(there.values()):
+    alphas = find_alphas(prediction) if true_alphas else {}
+    asked = [f"{k}/{s}.png" for k in _KINDS for s in wanted[k]] + [f"{FOLDER}/{k}.png" for k in true_alphas]
+    if not any(there.values()) and not set(alphas) & set(true_alphas):
         raise MissingInputError(
             f"{prediction}: holds no prediction for any truth in {truth}; the files must have the same "
-            f"names, such as {next(f'{kind}/{stems[0]}.png' for kind, stems in wanted.items() if stems)}"
+            f"names, such as {asked[0]}"
         )
-    missing = tuple(f"{k}/{s}.png" for k in _KINDS for s in wanted[k] if s not in set(there[k]))
+    missing = tuple(
+        [f"{k}/{s}.png" for k in _KINDS for s in wanted[k] if s not in set(there[k])]
+        + [f"{FOLDER}/{key}.png" for key in true_alphas if key not in alphas]
+    )
     frames: dict[str, Score] = {}
     for stem in sorted({s for stems in there.values() for s in stems}):
         score = Score()
@@ -167,7 +180,7 @@ def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Eva
         if stem in there["cel_mask"]:
             score += score_cel(*_pair(prediction, truth, "cel_mask", stem))
         frames[stem] = score
-    return Evaluation(prediction, truth, tolerance_px, frames, missing)
+    return Evaluation(prediction, truth, tolerance_px, frames, missing, compare_alphas(alphas, true_alphas))
 
 
 def _pair(prediction: Path, truth: Path, kind: str, stem: str) -> tuple[U8, U8]:
@@ -290,6 +303,8 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "total": numbers(total),
         "per_frame": {stem: numbers(score) for stem, score in evaluation.frames.items()},
     }
+    if evaluation.alphas:
+        out["alpha"] = alpha_json(evaluation.alphas)
     if total.has_classes:
         out["confusion_matrix"] = {"order": [c.key for c in DougaClass], "pixels": total.matrix.tolist()}
     return out
@@ -348,9 +363,8 @@ def headline(score: Score) -> list[tuple[str, str]]:
 def as_text(evaluation: Evaluation) -> str:
     """The totals as plain text for a terminal. All numbers are percentages."""
     total = evaluation.total
-    blocks = [
-        f"{len(evaluation.frames)} frames, {len(evaluation.missing)} predictions missing; all in percent"
-    ]
+    count = len(evaluation.frames.keys() | evaluation.alphas.keys())
+    blocks = [f"{count} frames, {len(evaluation.missing)} predictions missing; all in percent"]
     if total.has_classes:
         blocks.append(_table(confusion_rows(total.matrix)))
         blocks.append(
@@ -358,7 +372,13 @@ def as_text(evaluation: Evaluation) -> str:
         )
         fills = [(c.title, percent(metrics.iou(total.matrix)[c])) for c in FILL_CLASSES]
         blocks.append(_table([["fills", "IoU"], *([n, v] for n, v in fills if v != "-")]))
-    blocks.append(_table([[name, value] for name, value in headline(total)]))
+    if total.has_classes or total.has_cel:
+        blocks.append(_table([[name, value] for name, value in headline(total)]))
+    if evaluation.alphas:
+        blocks.append(
+            _table(alpha_rows(evaluation.alphas))
+            + "\n(means over frames; MAE and MSE are shares, HCE clicks, the last three tell of the truth)"
+        )
     return "\n\n".join(blocks)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -25,8 +26,10 @@ from douga.evaluate import (
     read_ids,
     read_mask,
 )
+from douga.evaluate_alpha import AlphaFrame, alpha_headline, alpha_rows
 from douga.frame_io import read_frame
 from douga.palettes import load_palette, paint
+from douga.report_alpha import FORGIVEN, TOO_LITTLE, TOO_MUCH, alpha_pictures, worst_first
 from douga.types import U8, ClassMap
 
 MAX_PANELS = 40  # of a long sequence only the worst frames are pictured: a page must still open
@@ -86,8 +89,12 @@ def render_html(evaluation: Evaluation) -> str:
     reader's.
     """
     worst = sorted(evaluation.frames.items(), key=lambda item: (quality(item[1]), item[0]))
-    parts = [_header(evaluation), _totals(evaluation), _legend(evaluation, len(worst))]
-    parts += [_frame(evaluation, stem, score) for stem, score in worst[:MAX_PANELS]]
+    parts = [_header(evaluation), _totals(evaluation)]
+    if worst:
+        parts.append(_legend(len(worst)))
+        parts += [_frame(evaluation, stem, score) for stem, score in worst[:MAX_PANELS]]
+    if evaluation.alphas:
+        parts += _alphas(evaluation)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Douga evaluation</title>'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -106,11 +113,15 @@ def quality(score: Score) -> float:
 def _header(evaluation: Evaluation) -> str:
     out = (
         f"<h1>Douga evaluation</h1><p><code>{html.escape(str(evaluation.prediction))}</code> against "
-        f"<code>{html.escape(str(evaluation.truth))}</code>, {len(evaluation.frames)} frames</p>"
+        f"<code>{html.escape(str(evaluation.truth))}</code>, "
+        f"{len(evaluation.frames.keys() | evaluation.alphas.keys())} frames</p>"
     )
+    numbers = headline(evaluation.total)
+    if evaluation.alphas:
+        numbers += alpha_headline(frame.score for frame in evaluation.alphas.values())
     tiles = "".join(
         f'<div class="tile"><b>{html.escape(value)}</b><span>{name}, %</span></div>'
-        for name, value in headline(evaluation.total)
+        for name, value in numbers
     )
     out += f'<div class="tiles">{tiles}</div>'
     if evaluation.missing:
@@ -144,8 +155,7 @@ def _table(rows: list[list[str]]) -> str:
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _legend(evaluation: Evaluation, count: int) -> str:
-    shown = f"the {MAX_PANELS} worst of {count}" if count > MAX_PANELS else "all"
+def _legend(count: int) -> str:
     keys = (
         (HIT, "found"),
         (FALSE_POSITIVE, "drawn, but not there"),
@@ -153,19 +163,49 @@ def _legend(evaluation: Evaluation, count: int) -> str:
         (OTHER_CLASS, "line of another class"),
         (_WRONG_FILL, "wrong area class"),
     )
+    return _key_line(f"Frames, worst first ({_how_many(count)})", keys)
+
+
+def _how_many(count: int) -> str:
+    return f"the {MAX_PANELS} worst of {count}" if count > MAX_PANELS else "all"
+
+
+def _key_line(title: str, keys: Iterable[tuple[tuple[int, int, int], str]]) -> str:
     marks = "".join(f'<span class="key" style="background:rgb{rgb}"></span>{text}' for rgb, text in keys)
-    return f"<h2>Frames, worst first ({shown})</h2><p>Errors:{marks}</p><br>"
+    return f"<h2>{title}</h2><p>Errors:{marks}</p><br>"
+
+
+def _alphas(evaluation: Evaluation) -> list[str]:
+    worst = worst_first(evaluation.alphas)
+    keys = (
+        (TOO_MUCH, "too opaque"),
+        (TOO_LITTLE, "too clear"),
+        (FORGIVEN, "at an edge, which Pixel Accuracy forgives"),
+    )
+    table = _table(alpha_rows(evaluation.alphas))
+    parts = ["<h2>Alphas by folder: percent up to mBA, MAE and MSE as shares, HCE in clicks</h2>" + table]
+    parts.append(_key_line(f"Alphas, worst first ({_how_many(len(worst))})", keys))
+    return parts + [_alpha_frame(evaluation, key, frame) for key, frame in worst[:MAX_PANELS]]
+
+
+def _alpha_frame(evaluation: Evaluation, key: str, frame: AlphaFrame) -> str:
+    pictures = [Panel(caption, rgb) for caption, rgb in alpha_pictures(frame, evaluation.truth)]
+    return _section(key, alpha_headline([frame.score]), pictures)
 
 
 def _frame(evaluation: Evaluation, stem: str, score: Score) -> str:
-    values = "".join(f"<span>{name} <i>{html.escape(value)}</i></span>" for name, value in headline(score))
+    return _section(stem, headline(score), panels(evaluation, stem, score))
+
+
+def _section(name: str, numbers: list[tuple[str, str]], pictures: list[Panel]) -> str:
+    values = "".join(f"<span>{title} <i>{html.escape(value)}</i></span>" for title, value in numbers)
     figures = "".join(
         f"<figure><figcaption>{html.escape(p.caption)}</figcaption>"
-        f'<img alt="{html.escape(p.caption)} of {html.escape(stem)}" src="{data_uri(p.rgb)}"></figure>'
-        for p in panels(evaluation, stem, score)
+        f'<img alt="{html.escape(p.caption)} of {html.escape(name)}" src="{data_uri(p.rgb)}"></figure>'
+        for p in pictures
     )
     return (
-        f'<section class="frame"><div class="head"><h3>{html.escape(stem)}</h3>{values}</div>'
+        f'<section class="frame"><div class="head"><h3>{html.escape(name)}</h3>{values}</div>'
         f'<div class="panels">{figures}</div></section>'
     )
 

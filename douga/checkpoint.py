@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -13,33 +14,67 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from douga.classes import DougaClass
 from douga.errors import CheckpointError, DeviceError
 from douga.frame_io import atomic_path
+from douga.networks.birefnet import BiRefNet, BiRefNetConfig
 from douga.networks.gcn import Gcn, GcnConfig
+from douga.networks.isnet import IsNet, IsNetConfig, MaskEncoder
 from douga.shipped import shipped_weights
 
 FORMAT = "douga-weights-1"
 STAGES = ("cel", "lines")
+_ALPHA = ["alpha"]  # what weights of stage "cutout" answer, in place of the list of classes
+
+NetworkConfig = GcnConfig | BiRefNetConfig | IsNetConfig
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A network by the name that a checkpoint's header gives it."""
+
+    config: type[NetworkConfig]
+    network: Callable[..., nn.Module]
+
+
+KINDS = {
+    "gcn": Kind(GcnConfig, Gcn),
+    "birefnet": Kind(BiRefNetConfig, BiRefNet),
+    "isnet": Kind(IsNetConfig, IsNet),
+    "isnet-masks": Kind(IsNetConfig, MaskEncoder),  # teaches an IsNet; only training needs it
+}
 
 
 @dataclass(frozen=True)
 class WeightsInfo:
     """What a checkpoint says of itself.
 
-    stage: "cel", "lines" or "cutout". input_mode: see `douga.preprocess`. step: of training. recipe: the
-    run's settings. version: of the program that wrote it.
+    stage: "cel", "lines" or "cutout". input_mode: see `douga.preprocess`; networks of other kinds than "gcn"
+    take colours by their own `mean` and `std`. step: of training. recipe: the run's settings. version: of the
+    program that wrote it. kind: one of KINDS. licence, source: of weights that others published.
     """
 
     stage: str
-    config: GcnConfig
+    config: NetworkConfig
     input_mode: str
     step: int
     recipe: dict[str, Any] = field(default_factory=dict)
     version: str = ""
+    kind: str = "gcn"
+    licence: str = ""
+    source: str = ""
+
+    @property
+    def classes(self) -> list[str]:
+        """Keys of what the network answers."""
+        return _ALPHA if self.stage == "cutout" else [c.key for c in DougaClass]
+
+
+# What the first checkpoints did not say.
+_LATER = {"kind": "gcn", "licence": "", "source": ""}
 
 
 @dataclass(frozen=True)
@@ -81,17 +116,22 @@ def choose_device(requested: str) -> torch.device:
     return device
 
 
-def save_network(path: Path, network: Gcn, info: WeightsInfo, *, half: bool = True) -> None:
+def save_network(path: Path, network: nn.Module, info: WeightsInfo, *, half: bool = True) -> None:
     """Write weights whole or not at all. Raises OutputError.
 
     half: floats as float16, half the size; a tensor with values beyond its range stays float32.
     """
+    save_tensors(path, network.state_dict(), info, half=half)
+
+
+def save_tensors(path: Path, state: Mapping[str, Tensor], info: WeightsInfo, *, half: bool = True) -> None:
+    """`save_network` for a state dict."""
     tensors = {}
-    for key, tensor in network.state_dict().items():
+    for key, tensor in state.items():
         kept = tensor.detach().cpu().contiguous()
         small = kept.half() if half and kept.is_floating_point() else kept
         tensors[key] = small if torch.equal(small.isfinite(), kept.isfinite()) else kept
-    header = {"format": FORMAT, "classes": [c.key for c in DougaClass], **asdict(info)}
+    header = {"format": FORMAT, "classes": info.classes, **asdict(info)}
     with atomic_path(path) as temporary:
         save_file(tensors, str(temporary), {"douga": json.dumps(header)})
         Path(temporary).chmod(0o644)  # the library writes files that only their owner can read
@@ -111,29 +151,50 @@ def read_info(path: Path) -> tuple[WeightsInfo, dict[str, Any]]:
             f"{path}: not weights of this program (no '{FORMAT}' in its header); "
             "give a file that `python -m douga.train` wrote"
         )
-    if header.get("classes") != [c.key for c in DougaClass]:
-        raise CheckpointError(
-            f"{path}: was trained on other classes ({header.get('classes')}) than "
-            f"{[c.key for c in DougaClass]}; train it again on these"
-        )
-    config, known = header.get("config"), {f.name for f in fields(GcnConfig)}
+    return _info(path, header), header
+
+
+def _info(path: Path, header: dict[str, Any]) -> WeightsInfo:
+    """What a header says. Raises CheckpointError where that is not what this version reads."""
+    said = _LATER | header
     needed = {f.name for f in fields(WeightsInfo)}
-    if not isinstance(config, dict) or set(config) != known or not needed <= set(header):
+    expected = _ALPHA if said.get("stage") == "cutout" else [c.key for c in DougaClass]
+    if said.get("classes") != expected:
+        raise CheckpointError(
+            f"{path}: was trained on other classes ({said.get('classes')}) than {expected}; "
+            "train it again on these"
+        )
+    kind = KINDS.get(str(said["kind"]))
+    if kind is None:
+        raise CheckpointError(f"{path}: a network of kind {said['kind']!r}; known are {', '.join(KINDS)}")
+    config, known = said.get("config"), {f.name for f in fields(kind.config)}
+    if not isinstance(config, dict) or set(config) != known or not needed <= set(said):
         raise CheckpointError(
             f"{path}: its header has other entries than this version's {sorted(needed)} and, of the network, "
             f"{sorted(known)}; load it with the version that wrote it ({header.get('version') or 'unknown'})"
         )
-    values = {name: header[name] for name in needed - {"config"}}
-    return WeightsInfo(config=GcnConfig(**config), **values), header
+    try:
+        built = kind.config(**config)
+    except (ValueError, TypeError) as exc:
+        raise CheckpointError(
+            f"{path}: its header describes no network that can be built ({exc}); export it again"
+        ) from exc
+    return WeightsInfo(config=built, **{name: said[name] for name in needed - {"config"}})
 
 
 def load_network(
-    path_or_name: str | Path, device: str | torch.device = "auto", *, fused: bool = True
+    path_or_name: str | Path,
+    device: str | torch.device = "auto",
+    *,
+    fused: bool = True,
+    precision: torch.dtype = torch.float32,
 ) -> LoadedNetwork:
     """Load shipped weights by name or any checkpoint by path; strict: every tensor must be there and fit.
 
     fused: fold each batch normalisation into the convolution before it, which is faster and computes the
-    same; False keeps the network as it is trained. Raises CheckpointError and DeviceError.
+    same; False keeps the network as it is trained. precision: of the parameters; bfloat16 halves a network's
+    memory and is what BiRefNet and IS-Net run fastest in, whose answer is float32 all the same. Raises
+    CheckpointError and DeviceError.
     """
     path = shipped_weights().get(str(path_or_name), Path(path_or_name))
     if not path.is_file():
@@ -146,7 +207,8 @@ def load_network(
     network = _build(path, info).eval().requires_grad_(False)
     if fused:
         fold_norms(network)
-    network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lag
+    last = torch.channels_last
+    network.to(target, precision, memory_format=last)  # type: ignore[call-overload]  # torch's stubs lag
     return LoadedNetwork(network, info, target, path, header)
 
 
@@ -167,10 +229,10 @@ def in_short(exc: Exception, *, length: int = 200) -> str:
     return text if len(text) <= length else text[:length] + " ..."
 
 
-def _build(path: Path, info: WeightsInfo) -> Gcn:
+def _build(path: Path, info: WeightsInfo) -> nn.Module:
     """The network that a checkpoint describes, with its weights as float32. Raises CheckpointError."""
     try:
-        network = Gcn(info.config)
+        network = KINDS[info.kind].network(info.config)
     except (ValueError, TypeError, KeyError, RuntimeError) as exc:
         raise CheckpointError(
             f"{path}: its header describes no network that can be built ({exc}); export it again"

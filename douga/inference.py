@@ -61,8 +61,9 @@ def predict(
 
     image: (C, H, W) float32 from `douga.preprocess.to_tensor`. precision: bfloat16, which the networks are
     trained in, or float32. region: answer only this part; the context still sees the whole frame. Returns
-    (classes, H, W), or of the region's size, float16 on the CPU, summing to one. What is above `band_px` runs
-    in bands that overlap by the full-resolution path's whole reach; so the seams are those of rounding only.
+    (classes, H, W), or of the region's size, float16 on the CPU, summing to one; of a network with one class
+    its alpha, float32, 0 to 1. What is above `band_px` runs in bands that overlap by the full-resolution
+    path's whole reach; so the seams are those of rounding only.
     """
     network = _gcn(loaded)
     h, w = image.shape[-2:]
@@ -156,7 +157,9 @@ def _window(detail: DetailRoad, prepared: Prepared, window: Box) -> Tensor:
 
 
 def _probabilities(logits: Tensor) -> Tensor:
-    """(1, classes, H, W) logits -> (classes, H, W) float16 on the CPU."""
+    """(1, classes, H, W) logits -> (classes, H, W) float16 on the CPU; float32 where there is one class."""
+    if logits.shape[1] == 1:
+        return logits[0].float().sigmoid().cpu()
     return logits[0].float().softmax(0).half().cpu()
 
 

@@ -23,7 +23,7 @@ from douga.frame_io import atomic_path
 from douga.networks.birefnet import BiRefNet, BiRefNetConfig
 from douga.networks.gcn import Gcn, GcnConfig
 from douga.networks.isnet import IsNet, IsNetConfig, MaskEncoder
-from douga.shipped import shipped_weights
+from douga.shipped import known_weights
 
 FORMAT = "douga-weights-1"
 STAGES = ("cel", "lines")
@@ -189,18 +189,18 @@ def load_network(
     fused: bool = True,
     precision: torch.dtype = torch.float32,
 ) -> LoadedNetwork:
-    """Load shipped weights by name or any checkpoint by path; strict: every tensor must be there and fit.
+    """Load shipped or imported weights by name, or any checkpoint by path.
 
-    fused: fold each batch normalisation into the convolution before it, which is faster and computes the
-    same; False keeps the network as it is trained. precision: of the parameters; bfloat16 halves a network's
-    memory and is what BiRefNet and IS-Net run fastest in, whose answer is float32 all the same. Raises
-    CheckpointError and DeviceError.
+    Strict: every tensor must be there and fit. fused: fold each batch normalisation into the convolution
+    before it, which is faster and computes the same; False keeps the network as it is trained. precision: of
+    the parameters; bfloat16 halves a network's memory and is what BiRefNet and IS-Net run fastest in, whose
+    answer is float32 all the same. Raises CheckpointError and DeviceError.
     """
-    path = shipped_weights().get(str(path_or_name), Path(path_or_name))
+    path = known_weights().get(str(path_or_name), Path(path_or_name))
     if not path.is_file():
-        names = ", ".join(shipped_weights()) or "none"
+        names = ", ".join(known_weights()) or "none"
         raise CheckpointError(
-            f"{path_or_name}: no such weights; give a .safetensors file or a shipped name ({names})"
+            f"{path_or_name}: no such weights; give a .safetensors file or a name ({names})"
         )
     target = choose_device(device) if isinstance(device, str) else device
     info, header = read_info(path)

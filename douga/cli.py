@@ -37,6 +37,7 @@ COMMANDS = (
     Command(
         "reconstruct", "take frames apart into cel, cel mask, douga and layers", "douga.commands.reconstruct"
     ),
+    Command("cutout", "cut characters out of frames: soft alpha, clean edges", "douga.commands.cutout"),
     Command("evaluate", "compare reconstructed frames with the truth", "douga.evaluate"),
     Command("simulate", "draw labelled productions to train and test on", "douga_training.simulate.command"),
     Command("train", "train a network by a recipe", "douga.train"),
@@ -49,7 +50,7 @@ COMMANDS = (
     ),
     Command("serve", "take frames from other programs and give their douga back", "douga_server.command"),
     Command("bench-server", "load a server with calls and measure it", "douga_server.bench"),
-    Command("weights", "list the weights that came with Douga", "douga.commands.weights"),
+    Command("weights", "list weights, import published ones", "douga.commands.weights"),
     Command("palette", "list or show palettes", "douga.commands.palette"),
     Command("plugin", "put Douga into Krita, Blender and GIMP", "douga_plugins.command"),
 )
@@ -61,6 +62,7 @@ _EPILOG = """\
 examples:
   douga reconstruct frame.png --out result
   douga reconstruct shots/s01/ --out result/s01 --palette retas
+  douga cutout frame.png --out result
   douga COMMAND --help
 
 exit status: 0 all done; 1 some frames failed, the others are complete; 2 bad input, or results that cannot be

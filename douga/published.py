@@ -27,6 +27,7 @@ from douga.networks.isnet import IsNet, IsNetConfig, MaskEncoder
 # What wrappers of training and compiling put before every name.
 _WRAPPERS = re.compile(r"^((module|_orig_mod|net|model)\.)+")
 _SHOWN = 12  # names in a message
+_ISNET_FIRST = "stage1.rebnconvin.conv_s1.weight"
 
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
@@ -103,26 +104,37 @@ _ISNET: dict[str, tuple[Rule, ...]] = {
 class Published:
     """A published checkpoint in our terms.
 
-    tensors: the state dict of `network_of(config)`. teacher: how many tensors of the encoder of masks, which
-    only training needs, came with an anime IS-Net and were left behind.
+    kind, config: see `douga.checkpoint.KINDS`. tensors: its whole state dict. left_behind: how many tensors
+    of the encoder of masks, which only training needs, came with an anime IS-Net.
     """
 
+    kind: str
     config: BiRefNetConfig | IsNetConfig
     tensors: dict[str, Tensor]
-    kind: str
-    teacher: int = 0
+    left_behind: int = 0
 
 
-def read_published(path: Path) -> Published:
+def read_published(path: Path, *, isnet_mean: float | None = None) -> Published:
     """Read a .pth, .ckpt or .safetensors of BiRefNet, ToonOut, IS-Net or anime IS-Net.
 
-    Nothing in a .pth is executed: what is not plain tensors is refused. Raises CheckpointError.
+    Nothing in a .pth is executed: what is not plain tensors is refused. Otherwise as `recognise`.
     """
-    named = _unwrapped(_read(path), path)
+    return recognise(_read(path), path, isnet_mean=isnet_mean)
+
+
+def recognise(tensors: Mapping[str, Tensor], path: Path, *, isnet_mean: float | None = None) -> Published:
+    """Give named tensors our names and find the config that they belong to.
+
+    path: their file, for messages. isnet_mean: what an IS-Net expects to be taken off each colour, 0 to 1;
+    None for 0.5, or 0 where the names are those of the anime IS-Net's trainer. Raises CheckpointError.
+    """
+    named = _unwrapped(tensors, path)
     if any(name.startswith("bb.") for name in named):
         return _birefnet(named, path)
-    if "stage1.rebnconvin.conv_s1.weight" in named:
-        return _isnet(named, path)
+    if _ISNET_FIRST in named:
+        anime = any(name.startswith("net.") for name in tensors)  # as SkyTNT's trainer saves it
+        mean = isnet_mean if isnet_mean is not None else 0.0 if anime else 0.5
+        return _isnet(named, path, IsNetConfig(len(named[_ISNET_FIRST]), mean))
     raise CheckpointError(
         f"{path}: names of neither BiRefNet nor IS-Net, but {_some(list(named))}; "
         "give a state dict as BiRefNet, ToonOut, DIS or anime-segmentation save it"
@@ -177,7 +189,7 @@ def _birefnet(named: dict[str, Tensor], path: Path) -> Published:
     wrong = [name for name, index in indices.items() if not torch.equal(index.long(), expected)]
     if wrong:
         raise CheckpointError(f"{path}: window positions are numbered otherwise in {_some(wrong)}")
-    return Published(config, _fitted(named, _BIREFNET, BiRefNet(config), path), "birefnet")
+    return Published("birefnet", config, _fitted(named, _BIREFNET, BiRefNet, config, path))
 
 
 def _birefnet_config(named: Mapping[str, Tensor]) -> BiRefNetConfig:
@@ -206,21 +218,25 @@ def _birefnet_config(named: Mapping[str, Tensor]) -> BiRefNetConfig:
     )
 
 
-def _isnet(named: dict[str, Tensor], path: Path) -> Published:
+def _isnet(named: dict[str, Tensor], path: Path, config: IsNetConfig) -> Published:
     teacher = [name for name in named if name.startswith("gt_encoder.")]
     for name in teacher:
         del named[name]
-    config = IsNetConfig(width=len(named["stage1.rebnconvin.conv_s1.weight"]))
-    if "stage1d.rebnconvin.conv_s1.weight" in named:
-        return Published(config, _fitted(named, _ISNET, IsNet(config), path), "isnet", len(teacher))
-    return Published(config, _fitted(named, _ISNET, MaskEncoder(config), path), "isnet-masks")
+    if any(name.startswith("stage1d.") for name in named):
+        return Published("isnet", config, _fitted(named, _ISNET, IsNet, config, path), len(teacher))
+    return Published("isnet-masks", config, _fitted(named, _ISNET, MaskEncoder, config, path))
 
 
 def _fitted(
-    named: Mapping[str, Tensor], table: Mapping[str, tuple[Rule, ...]], network: nn.Module, path: Path
+    named: Mapping[str, Tensor],
+    table: Mapping[str, tuple[Rule, ...]],
+    network: Callable[..., nn.Module],
+    config: BiRefNetConfig | IsNetConfig,
+    path: Path,
 ) -> dict[str, Tensor]:
     """The tensors under our names, all of them and no others. Raises CheckpointError with lists."""
-    wanted = network.state_dict()
+    with torch.device("meta"):  # names and shapes only
+        wanted = network(config).state_dict()
     ours = {name: _translate(name, table) for name in named}
     known = {mine: name for name, mine in ours.items() if mine in wanted}
     left_over = [name for name, mine in ours.items() if mine not in wanted]

@@ -123,11 +123,12 @@ def test_palettes_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> No
     assert "nobody" in capsys.readouterr().err
 
 
-def test_weights_lists_name_size_and_hash_of_each_shipped_file(
+def test_weights_lists_name_size_and_hash_of_each_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "tiny.safetensors").write_bytes(b"x" * 200_000)
     monkeypatch.setattr(weights, "shipped_weights", lambda: {"tiny": tmp_path / "tiny.safetensors"})
+    monkeypatch.setattr(weights, "imported_weights", dict)
     assert main(["weights"]) == 0
     name, size, unit, _, digest, _ = capsys.readouterr().out.split()
     assert (name, size, unit) == ("tiny", "0.2", "MB")

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import calculate_drop_path_rates
 from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock, WindowAttention
 from torch import Tensor, nn
 
@@ -162,9 +160,9 @@ class Swin(nn.Module):
         self.channels = tuple(width << i for i in range(len(depths)))
         self.patches = nn.Conv2d(3, width, PATCH_PX, PATCH_PX)
         self.norm = nn.LayerNorm(width)
-        rates: Any = calculate_drop_path_rates(drop_path, list(depths), stagewise=True)  # a list a stage
+        rates = torch.linspace(0, drop_path, sum(depths), device="cpu").split(list(depths))
         self.stages = nn.ModuleList(
-            Stage(channels, h, window, rate, first=not i)
+            Stage(channels, h, window, rate.tolist(), first=not i)
             for i, (channels, h, rate) in enumerate(zip(self.channels, heads, rates, strict=True))
         )
 

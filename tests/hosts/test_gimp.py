@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def installed(home: dict[str, str]) -> None:
     plugin(home, "install", "gimp", "--to", str(Path(home["XDG_CONFIG_HOME"], "GIMP", "2.10")))
 
 
+def from_pack(home: dict[str, str], pack: Path) -> None:
+    """As on a machine without Douga: the pack's folder of scripts is laid into GIMP's."""
+    plugin(home, "pack", "gimp", "--out", str(pack))
+    with zipfile.ZipFile(pack) as files:
+        for name in files.namelist():
+            if name.startswith("for-gimp-2.10/"):
+                path = Path(home["XDG_CONFIG_HOME"], "GIMP", "2.10", name.partition("/")[2])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(files.read(name))
+
+
 def test_frame_goes_out_and_comes_back_as_layers(
     home: dict[str, str], tmp_path: Path, small_frame: Path, reference: Callable[[Path], Reference]
 ) -> None:
@@ -74,7 +86,7 @@ def test_frame_goes_out_and_comes_back_as_layers(
 def test_one_command_makes_a_layered_file(
     home: dict[str, str], tmp_path: Path, small_frame: Path, reference: Callable[[Path], Reference]
 ) -> None:
-    installed(home)
+    from_pack(home, tmp_path / "gimp.zip")
     known, xcf = reference(small_frame), tmp_path / "one.xcf"
     gimp(home, f'(douga-file-to-xcf "{small_frame}" "{known.folder}" "{xcf}")')
     check_layers(home, xcf, tmp_path, known, small_frame)
@@ -84,6 +96,44 @@ def test_a_missing_result_is_one_sentence(home: dict[str, str], tmp_path: Path, 
     installed(home)
     with pytest.raises(AssertionError, match="is missing; run: douga reconstruct"):
         gimp(home, f'(douga-file-to-xcf "{small_frame}" "{tmp_path}" "{tmp_path / "x.xcf"}")')
+
+
+# An import that fails, and what it leaves: images, layers, channels, selection, colour, an open undo group.
+LEFT = """
+(let* ((image (car (gimp-file-load RUN-NONINTERACTIVE "{frame}" "x"))))
+  (define (count list) (number->string (car list)))
+  (define (joined numbers) (unbreakupstr (map number->string numbers) ","))
+  (gimp-image-select-rectangle image CHANNEL-OP-REPLACE 3 4 5 6)
+  (gimp-context-set-foreground '(1 2 3))
+  (gimp-message (catch "DID fail" (douga-import image "{folder}" "small") "DID not fail"))
+  (gimp-message (string-append "LEFT " (count (gimp-image-list)) " " (count (gimp-image-get-layers image)) " "
+                               (count (gimp-image-get-channels image)) " "
+                               (joined (cdr (gimp-selection-bounds image))) " "
+                               (joined (car (gimp-context-get-foreground)))))
+  (gimp-message (catch "UNDO closed" (gimp-image-undo-group-end image) "UNDO open"))
+  (gimp-image-delete image))
+"""
+
+
+def test_a_failed_import_leaves_nothing_behind(
+    home: dict[str, str], tmp_path: Path, small_frame: Path, reference: Callable[[Path], Reference]
+) -> None:
+    installed(home)
+    missing, no_image, other_size, no_palette, whole = (tmp_path / name for name in "abcde")
+    for folder in (missing, no_image, other_size, no_palette, whole):
+        shutil.copytree(reference(small_frame).folder, folder)
+    (missing / "cel_mask" / "small.png").unlink()
+    (no_image / "cel_mask" / "small.png").write_text("not an image")
+    cv2.imwrite(str(other_size / "cel_mask" / "small.png"), np.zeros((7, 5), np.uint8))
+    shutil.copyfile(small_frame, no_palette / "classes" / "small.png")
+    tries = [LEFT.format(frame=small_frame, folder=f) for f in (missing, no_image, other_size, no_palette)]
+    # The last step itself goes wrong, when nine layers stand.
+    broken = '(define (douga-add-cel image . rest) (gimp-layer-new-from-visible 99999 image "cel"))'
+    tries.append(f"(begin {broken} {LEFT.format(frame=small_frame, folder=whole)})")
+    said = gimp(home, *tries)
+    assert said.count("DID fail") == 5, said
+    assert said.count("LEFT 1 1 0 3,4,8,10 1,2,3") == 5, said
+    assert said.count("UNDO closed") == 5, said
 
 
 def check_layers(home: dict[str, str], xcf: Path, tmp_path: Path, known: Reference, frame: Path) -> None:

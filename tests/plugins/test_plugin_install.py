@@ -70,6 +70,15 @@ def _absolute_imports(text: str) -> set[str]:
     return found
 
 
+def test_gimps_pack_has_the_scripts_for_2_10_where_gimp_3_runs_nothing(tmp_path: Path) -> None:
+    assert douga("pack", "gimp", "--out", str(tmp_path / "gimp.zip")) == 0
+    with zipfile.ZipFile(tmp_path / "gimp.zip") as pack:
+        found = [entry for entry in pack.infolist() if entry.filename.startswith("for-gimp-2.10/")]
+        assert [entry.filename for entry in found] == ["for-gimp-2.10/scripts/douga-reconstruct.scm"]
+        assert "douga-file-to-xcf" in pack.read(found[0]).decode()
+        assert not any(entry.external_attr >> 16 & 0o111 for entry in found)
+
+
 def test_kritas_pack_has_what_its_importer_looks_for(tmp_path: Path) -> None:
     assert douga("pack", "krita", "--out", str(tmp_path / "krita.zip")) == 0
     with zipfile.ZipFile(tmp_path / "krita.zip") as pack:

@@ -16,6 +16,7 @@ from douga.frame_io import atomic_path
 from douga_plugins.hosts import GIMP, Host
 
 _SCRIPTS = "script-fu"
+_SCRIPTS_IN_PACK = "for-gimp-2.10/scripts"
 _DATE = (1980, 1, 1, 0, 0, 0)  # of every file in a pack, so that the same plugin gives the same bytes
 
 
@@ -60,10 +61,15 @@ def scripts() -> list[Path]:
 
 
 def write_zip(host: Host, out: Path) -> None:
-    """The plugin as one file that its host can install. Raises OutputError."""
+    """The plugin as one file that its host can install. Raises OutputError.
+
+    GIMP's has the scripts for 2.10 too, in a folder in which GIMP 3 finds nothing to run.
+    """
     with tempfile.TemporaryDirectory(prefix="douga-pack-") as name:
         assemble(host, Path(name))
         try:
+            for path in scripts() if host is GIMP else ():
+                _copy(path, Path(name, _SCRIPTS_IN_PACK, path.name))
             out.parent.mkdir(parents=True, exist_ok=True)
             with atomic_path(out) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as pack:
                 for path in sorted(Path(name).rglob("*")):

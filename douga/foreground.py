@@ -30,7 +30,7 @@ def estimate_foreground(rgb: U8, alpha: F32) -> F32:
     """
     if alpha.shape != rgb.shape[:2]:
         raise InputError(f"the alpha is {alpha.shape}, the frame {rgb.shape[:2]}; give one of its size")
-    colours = rgb.astype(np.float32) / 255
+    colours = rgb.astype(np.float32) / np.float32(255)
     soft = (alpha > 0) & (alpha < _OPAQUE)
     if soft.any():
         colours[soft] = _solve(colours, alpha, soft)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -38,15 +38,7 @@ class ResultFolder:
 
         What a killed run left unfinished in it is removed.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            TemporaryFile(dir=self.folder).close()
-        except OSError as exc:
-            raise OutputError(
-                f"{self.folder}: cannot write there ({exc.strerror}); choose another --out"
-            ) from exc
-        for folder in (self.folder, *(path.parent for path in self.paths("any").values())):
-            remove_leftovers(folder)
+        prepare_folder(self.folder, (path.parent for path in self.paths("any").values()))
 
     def paths(self, name: str) -> dict[str, Path]:
         """Path by kind of result for the frame of this name."""
@@ -57,19 +49,14 @@ class ResultFolder:
 
     def has_all(self, name: str) -> bool:
         """Whether every result of the frame is there already."""
-        return all(path.exists() for path in self.paths(name).values())
+        return are_there(self.paths(name))
 
     def write(self, name: str, result: Reconstruction) -> None:
         """Write a frame's results, each file whole or not at all; without `overwrite` only those not there.
 
         Raises OutputError, which names the file.
         """
-        encoders = dict(self._encoders(result))
-        for kind, path in self.paths(name).items():
-            if self.overwrite or not path.exists():
-                data = encoders[kind]()
-                with atomic_path(path) as unfinished:
-                    unfinished.write_bytes(data)
+        write_files(self.paths(name), dict(self._encoders(result)), overwrite=self.overwrite)
 
     def _encoders(self, result: Reconstruction) -> Iterator[tuple[str, Callable[[], bytes]]]:
         yield "classes", lambda: encode_class_map(result.classes, colour_table(self.settings.palette))
@@ -81,3 +68,37 @@ class ResultFolder:
     def _encode_tga(self, result: Reconstruction) -> bytes:
         lines = redraw_lines(result.classes, self.settings.line_width_px, self.tga_line_width_px)
         return encode_line_tga(lines, colour_table(self.trace_palette))
+
+
+def prepare_folder(folder: Path, parts: Iterable[Path]) -> None:
+    """Make a folder for results and see that it can be written to, before any work is spent.
+
+    parts: the folders within. What a killed run left unfinished in any of them is removed. Raises
+    OutputError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=folder).close()
+    except OSError as exc:
+        raise OutputError(f"{folder}: cannot write there ({exc.strerror}); choose another --out") from exc
+    for part in (folder, *parts):
+        remove_leftovers(part)
+
+
+def are_there(paths: Mapping[str, Path]) -> bool:
+    """Whether all of these files exist."""
+    return all(path.exists() for path in paths.values())
+
+
+def write_files(
+    paths: Mapping[str, Path], encoders: Mapping[str, Callable[[], bytes]], *, overwrite: bool
+) -> None:
+    """Write a frame's files, each whole or not at all; without `overwrite` only those not there.
+
+    paths, encoders: by kind of result. Raises OutputError, which names the file.
+    """
+    for kind, path in paths.items():
+        if overwrite or not path.exists():
+            data = encoders[kind]()
+            with atomic_path(path) as unfinished:
+                unfinished.write_bytes(data)

@@ -1,8 +1,7 @@
-"""One run of ``douga reconstruct``: what is to be done, what the user is told meanwhile, what is recorded."""
+"""One run over frames: what is to be done, what the user is told meanwhile, what is recorded."""
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import os
 import re
@@ -11,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 from tqdm import tqdm
 
@@ -19,8 +19,7 @@ from douga.batch import Limits, Outcome, Source, run_batch
 from douga.errors import DougaError, InputError, OutputError
 from douga.frame_io import FrameSource
 from douga.manifest import FrameRecord, Manifest, describe_run
-from douga.pipeline import Reconstruction, Settings, Stages, clean, see
-from douga.results import ResultFolder
+from douga.pipeline import Settings, Stages, clean, see
 from douga.types import Frame
 
 _MANIFEST_EVERY_S = 10.0  # so that even a power cut loses little of it
@@ -30,19 +29,48 @@ _GIB = 1 << 30
 Pending = Any  # what `Equipment.start` gives and `Equipment.finish` takes; nobody else looks into it
 
 
+class Result(Protocol):
+    """What came of a frame: a `douga.pipeline.Reconstruction`, a `douga.cutout.Cutout`."""
+
+    @property
+    def frame(self) -> Frame:
+        """The frame, with all the warnings."""
+        ...
+
+
+class Results(Protocol):
+    """Where results go: `douga.results.ResultFolder`, `douga.cutout_results.CutoutFolder`."""
+
+    @property
+    def folder(self) -> Path: ...
+    @property
+    def overwrite(self) -> bool: ...
+    def prepare(self) -> None:
+        """Make the folder and see that it can be written to. Raises OutputError."""
+        ...
+
+    def has_all(self, name: str) -> bool:
+        """Whether every result of the frame is there already."""
+        ...
+
+    def write(self, name: str, result: Any) -> None:
+        """Write a frame's results. Raises OutputError."""
+        ...
+
+
 @dataclass(frozen=True)
 class Equipment:
     """What takes frames apart, here or elsewhere.
 
-    start: begins with a frame, on the thread that calls. finish: waits for the rest, on any thread; its
-    frame has all the warnings. Both raise InputError where only this frame cannot be done. device, weights
+    start: begins with a frame, on the thread that calls, frame after frame. finish: waits for the rest, on
+    any thread. Both raise InputError where only this frame cannot be done. device, weights
     (by stage, name and sha256): for the manifest. in_flight: frames that are finished side by side. hurry:
     called when the run ends early; `finish` is not to wait long for anything from then on. close: called at
     the end. notes: for the user.
     """
 
     start: Callable[[Frame], Pending]
-    finish: Callable[[Pending], Reconstruction]
+    finish: Callable[[Pending], Result]
     device: str
     weights: dict[str, dict[str, str]]
     in_flight: int = 1
@@ -92,7 +120,7 @@ class Todo:
     """
 
     def __init__(
-        self, sources: Iterable[FrameSource], numbers: tuple[int, int] | None, results: ResultFolder
+        self, sources: Iterable[FrameSource], numbers: tuple[int, int] | None, results: Results
     ) -> None:
         self.skipped = 0
         self._numbers, self._results = numbers, results
@@ -171,27 +199,28 @@ def _naming(name: str, text: str) -> str:
 
 
 class Session:
-    """Takes the frames of a run through the pipeline and keeps its books."""
+    """Takes the frames of a run through the equipment and keeps its books."""
 
     def __init__(
         self,
-        args: argparse.Namespace,
         todo: Todo,
         equipment: Equipment,
-        results: ResultFolder,
+        results: Results,
         console: Console,
+        settings: dict[str, Any],
     ) -> None:
+        """settings: what decides how results look, for the manifest."""
         self._todo = todo
         self._equipment, self._results, self._console = equipment, results, console
         # Beside networks on the CPU: what an ordinary machine can spare.
         self._limits = Limits(equipment.in_flight, _GIB if equipment.device == "cpu" else 4 * _GIB)
-        run = describe_run(equipment.device, equipment.weights, _settings(args, results))
+        run = describe_run(equipment.device, equipment.weights, settings)
         self._manifest = Manifest.continuing(results.folder, run)
         self._done = 0
         self._failed: list[str] = []
 
     def process(self) -> None:
-        """Reconstruct all of it. The manifest is up to date however this ends. Raises OutputError."""
+        """Do all of it. The manifest is up to date however this ends. Raises OutputError."""
         self._save()  # a folder that cannot be written to is found out before the work
         self._console.start()
         try:
@@ -258,15 +287,3 @@ class Session:
     def _save(self) -> None:
         self._manifest.write(self._results.folder)
         self._saved_s = time.monotonic()
-
-
-def _settings(args: argparse.Namespace, results: ResultFolder) -> dict[str, Any]:
-    """What decides how results look, as the manifest records it."""
-    return {
-        "palette": results.settings.palette.name,
-        "tga_palette": results.trace_palette.name,
-        "line_width_px": results.settings.line_width_px,
-        "tga_line_width_px": results.tga_line_width_px,
-        "layers": args.layers,
-        "own_masks": None if args.mask is None else str(args.mask),
-    }

@@ -11,6 +11,7 @@ import struct
 import zlib
 
 import numpy as np
+from numpy.typing import NDArray
 
 from douga.classes import NUM_CLASSES
 from douga.types import U8, ClassMap
@@ -20,10 +21,10 @@ _COLOUR_TYPE = {1: _GREY, 3: _RGB, 4: _RGBA}
 _UP_FILTER = 2
 
 
-def encode_png(pixels: U8) -> bytes:
-    """Encode a picture as an 8-bit PNG.
+def encode_png(pixels: U8 | NDArray[np.uint16]) -> bytes:
+    """Encode a picture as a PNG of 8 or 16 bits a channel.
 
-    pixels: uint8, (H, W) grey, (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, red first.
+    pixels: uint8 or uint16, (H, W) grey, (H, W, 3) sRGB or (H, W, 4) sRGB with straight alpha, red first.
     """
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     return _assemble(pixels, _COLOUR_TYPE[channels], b"")
@@ -38,9 +39,14 @@ def encode_class_map(classes: ClassMap, table: U8) -> bytes:
     return _assemble(classes.ids, _INDEXED, entries)
 
 
-def _assemble(pixels: U8, colour_type: int, before_data: bytes) -> bytes:
+def _assemble(pixels: U8 | NDArray[np.uint16], colour_type: int, before_data: bytes) -> bytes:
     height, width = pixels.shape[:2]
-    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, colour_type, 0, 0, 0)
+    rows = (
+        pixels.astype(">u2").view(np.uint8)
+        if pixels.dtype == np.uint16
+        else pixels.astype(np.uint8, copy=False)
+    )
     srgb = b"" if colour_type == _GREY else _chunk(b"sRGB", b"\0")  # a mask is not a colour
     return b"".join(
         (
@@ -48,7 +54,7 @@ def _assemble(pixels: U8, colour_type: int, before_data: bytes) -> bytes:
             _chunk(b"IHDR", header),
             srgb,
             before_data,
-            _chunk(b"IDAT", _deflate(pixels.reshape(height, -1))),
+            _chunk(b"IDAT", _deflate(rows.reshape(height, -1))),
             _chunk(b"IEND", b""),
         )
     )

@@ -13,7 +13,6 @@ import shutil
 import statistics
 import sys
 import time
-from argparse import Namespace
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -129,9 +128,8 @@ def probe_sequence(
     settings = Settings(load_palette("kugler"))
     results = ResultFolder(out, settings, load_palette("retas"))
     equipment = equip_locally(loaded.stages, settings, loaded.device, loaded.weights, None)
-    args = Namespace(mask=None, layers="ora")
     results.prepare()
-    session = Session(args, Todo(sources, None, results), equipment, results, Console(sources.count))
+    session = Session(Todo(sources, None, results), equipment, results, Console(sources.count), {})
     begun_s = time.perf_counter()
     session.process()
     return {"frames_per_s": int(count) / (time.perf_counter() - begun_s), "peak_mib": peak_bytes() / _MIB}

@@ -1,0 +1,119 @@
+"""What the commands that take frames have in common: inputs, places for the work, a run from start to end."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from douga.errors import MissingInputError
+
+if TYPE_CHECKING:  # torch, OpenCV and numpy are loaded when there is work to do, not for --help
+    from douga.commands.session import Equipment, Results, Todo
+
+JOBS = "1 on the CPU, one per core beside an accelerator, as many as a server can use"
+_SERVER = "send the frames to this server; auto: the one that you started on this machine"
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which frames, and where the results go."""
+    add = parser.add_argument
+    add("inputs", nargs="+", metavar="INPUT", help="images, folders, numbered sequences or videos")
+    add("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
+    add("--overwrite", action="store_true", help="make results again that are there already")
+    add("--frames", type=frame_range, metavar="A-B", help="only frames numbered A to B, e.g. 101-200")
+
+
+def add_machine_arguments(group: Any) -> None:
+    """What it runs on. group: of an ArgumentParser."""
+    group.add_argument("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto); not with --server")
+    group.add_argument(
+        "--jobs", type=jobs, metavar="N", help=f"frames worked on side by side (default: {JOBS})"
+    )
+
+
+def add_server_arguments(group: Any) -> None:
+    """A server in place of this process. group: of an ArgumentParser."""
+    add = group.add_argument
+    add("--server", metavar="HOST:PORT|unix:PATH|auto", help=_SERVER)
+    add("--token-file", type=Path, metavar="FILE", help="what a server elsewhere wants")
+    add("--tls-ca", type=Path, metavar="FILE", help="who signed its certificate, as PEM")
+    add("--tls-cert", type=Path, metavar="FILE", help="your certificate, if it wants one")
+    add("--tls-key", type=Path, metavar="FILE", help="the key of that certificate")
+
+
+def run_frames(
+    args: argparse.Namespace,
+    results: Results,
+    load_equipment: Callable[[], Equipment],
+    settings: dict[str, Any],
+) -> int:
+    """Take the frames that `args` name through the equipment into the results.
+
+    load_equipment: is called only where there is something to do. settings: for the manifest. Returns 0, or
+    1 when some frames failed, or 2 when all did. Raises DougaError when nothing can be done, OutputError when
+    results cannot be written.
+    """
+    from douga.commands.session import Console, Session, Todo
+    from douga.frame_io import open_sources
+
+    sources = open_sources([Path(given) for given in args.inputs])
+    results.prepare()
+    console = Console(_expected(sources.count, args.frames))
+    for note in sources.notes:
+        console.say(f"note: {note}")
+    todo = Todo(sources, args.frames, results)
+    if todo.is_empty():
+        return _nothing_to_do(todo, args)
+    equipment = load_equipment()
+    try:
+        console.say(f"device: {equipment.device}")
+        for note in equipment.notes:
+            console.say(f"note: {note}")
+        session = Session(todo, equipment, results, console, settings)
+        session.process()
+    finally:
+        equipment.close()
+    return session.conclude()
+
+
+def _expected(count: int | None, numbers: tuple[int, int] | None) -> int | None:
+    """How many frames there will be, at most; None where nobody knows."""
+    if numbers is None:
+        return count
+    asked = numbers[1] - numbers[0] + 1
+    return asked if count is None else min(count, asked)
+
+
+def _nothing_to_do(todo: Todo, args: argparse.Namespace) -> int:
+    if not todo.skipped:
+        wanted = f" numbered {args.frames[0]} to {args.frames[1]}" if args.frames else ""
+        raise MissingInputError(
+            f"{', '.join(args.inputs)}: no frame{wanted} there; see --frames and the file names"
+        )
+    print(f"{args.out}: all {todo.skipped} frames are there already; --overwrite makes them again")
+    return 0
+
+
+def frame_range(text: str) -> tuple[int, int]:
+    """ "101-200" or "7" -> the first and last number, for argparse."""
+    match = re.fullmatch(r"(\d+)(?:-(\d+))?", text)
+    if match is None or int(match[2] or match[1]) < int(match[1]):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no range of frame numbers; write it as 101-200, or 7 for one"
+        )
+    return int(match[1]), int(match[2] or match[1])
+
+
+def jobs(text: str) -> int:
+    """A number of things side by side, for argparse."""
+    return whole_number(text, 1, 256)
+
+
+def whole_number(text: str, lowest: int, highest: int) -> int:
+    """A number within bounds, for argparse."""
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from {lowest} to {highest}")
+    return int(text)

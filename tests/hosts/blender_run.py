@@ -12,6 +12,7 @@ import bpy
 
 JOB = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text())
 OUT = Path(JOB["out"])
+MODULE = JOB.get("module", "douga_blender")
 FOUND: dict = {}
 
 
@@ -19,13 +20,13 @@ def package(name=""):
     """A module of the plugin."""
     import importlib
 
-    return importlib.import_module("douga_blender" + (f".{name}" if name else ""))
+    return importlib.import_module(MODULE + (f".{name}" if name else ""))
 
 
 def enable():
     """Switch the plugin on, and time it."""
     start_s = time.perf_counter()
-    assert "FINISHED" in bpy.ops.preferences.addon_enable(module="douga_blender")
+    assert "FINISHED" in bpy.ops.preferences.addon_enable(module=MODULE)
     FOUND["register_s"] = time.perf_counter() - start_s
     FOUND["loaded"] = sorted(
         name for name in sys.modules if name.endswith(("client.client", ".h2.connection"))
@@ -212,6 +213,8 @@ def colours():
     document = package("document")
     for name, path, space in JOB["images"]:
         image = _float_image(JOB["linear"]) if name == "float" else bpy.data.images.load(path)
+        if space == "Linear" and bpy.app.version >= (4, 0):
+            space = "Linear Rec.709"  # the same, under another name
         if space:
             image.colorspace_settings.name = space
         notes = []
@@ -242,53 +245,55 @@ def killed():
     import os
     import signal
 
-    studio = package("session").studio()
-    model, options = package("model"), bpy.context.scene.douga
+    queue = package("session").queue()
     image = bpy.data.images.load(JOB["frame"])
-    task = studio.add(model.Source("IMAGE", image.name), options.choice())
+    task = added(queue, image.name)
     until_s = time.monotonic() + 90
     while not task.is_done and time.monotonic() < until_s:
-        studio.tick()
+        queue.tick()
         if task.stage in ("queued", "cel", "lines") and JOB["pid"]:
             os.kill(JOB["pid"], signal.SIGKILL)
             JOB["pid"] = 0
             bpy.data.images.remove(image)
         time.sleep(0.002)
     FOUND.update(said=str(task.error), done=task.is_done, images=len(results()), pid=JOB["pid"])
-    FOUND["slice_s"] = studio.longest_slice_s
+    FOUND["slice_s"] = queue.longest_slice_s
 
 
-def timed_steps(studio):
-    """Every step's seconds and stage, as they come."""
-    step, steps = studio._step, []
+def added(queue, name):
+    """A click on an image."""
+    tasks, document, model = package("douga_client.tasks"), package("document"), package("model")
+    source = document.BlenderDocument(model.Source("IMAGE", name))
+    return queue.add(tasks.Task("reconstruct", source, bpy.context.scene.douga.choice()))
+
+
+def timed_steps(queue):
+    """Every step's seconds, those for which it had a core, and its stage."""
+    step, steps = queue._step, []
 
     def timed_step(task):
-        before, start_s = task.stage, time.perf_counter()
+        before, start_s, work_s = task.stage, time.perf_counter(), time.thread_time()
         wanted = step(task)
-        steps.append((time.perf_counter() - start_s, before))
+        steps.append((time.thread_time() - work_s, time.perf_counter() - start_s, before))
         return wanted
 
-    studio._step = timed_step
+    queue._step = timed_step
     return steps
 
 
 def large():
     """8K with the client's fake: every slice is timed, then the EXR."""
-    import importlib
-
-    fake = importlib.import_module("douga_blender.douga_client.fake")
-    session, model = package("session"), package("model")
-    session._open = fake.FakeClient
-    studio = session.studio()
-    studio._open = fake.FakeClient
+    session = package("session")
+    session._open = package("douga_client.fake").FakeClient
+    queue = session.queue()
     image = bpy.data.images.new("large", 7680, 4320)
     image.generated_type = "UV_GRID"
-    steps = timed_steps(studio)
-    task = studio.add(model.Source("IMAGE", "large"), bpy.context.scene.douga.choice())
+    steps = timed_steps(queue)
+    task = added(queue, "large")
     slices = []
     while not task.is_done:
         start_s = time.perf_counter()
-        studio.tick()
+        queue.tick()
         slices.append(time.perf_counter() - start_s)
     FOUND.update(said=str(task.error), images=[i.name for i in results()], slices=sorted(slices)[-4:])
     FOUND["seconds"], FOUND["steps"] = sum(slices), sorted(steps)[-6:]
@@ -296,25 +301,24 @@ def large():
 
 def timing():
     """Click to images, the server's own seconds, the longest slice; the first click and the ones after it."""
-    studio = package("session").studio()
-    model, options = package("model"), bpy.context.scene.douga
+    queue = package("session").queue()
     image = bpy.data.images.load(JOB["frame"])
     FOUND["clicks"] = []
-    steps = timed_steps(studio)
+    steps = timed_steps(queue)
     for _ in range(JOB.get("clicks", 3)):
-        studio.longest_slice_s, start_s = 0.0, time.perf_counter()
-        task = studio.add(model.Source("IMAGE", image.name), options.choice())
+        queue.longest_slice_s, start_s = 0.0, time.perf_counter()
+        task = added(queue, image.name)
         while not task.is_done:
-            studio.tick()
-            time.sleep(min(studio.pause_s, 0.01))
+            queue.tick()
+            time.sleep(min(queue.pause_s, 0.01))
         spent_s = time.perf_counter() - start_s
-        FOUND["clicks"].append([spent_s, task.seconds, studio.longest_slice_s, str(task.error)])
+        FOUND["clicks"].append([spent_s, task.server_s, queue.longest_slice_s, str(task.error)])
     FOUND["steps"] = sorted(steps)[-6:]
 
 
 try:
     enable()
     globals()[JOB["errand"]]()
-    bpy.ops.preferences.addon_disable(module="douga_blender")
+    bpy.ops.preferences.addon_disable(module=MODULE)
 finally:
     (OUT / "found.json").write_text(json.dumps(FOUND))

@@ -81,7 +81,7 @@ def story():
     """Cancel by Esc, then a frame to its end, the group, and what the panel says where nobody answers."""
     yield from pause(1.5)
     bpy.ops.preferences.addon_enable(module="douga_blender")
-    studio = sys.modules["douga_blender.session"].studio()
+    queue = sys.modules["douga_blender.session"].queue()
     yield from set_up()
     area, context = area_of("IMAGE_EDITOR")
     area.spaces.active.image = bpy.data.images.load(JOB["frame"])
@@ -90,7 +90,7 @@ def story():
     with context:
         bpy.ops.image.view_all(fit_view=True)
         bpy.ops.douga.reconstruct("INVOKE_DEFAULT")
-    task = studio.tasks[0]
+    task = queue.tasks[0]
     while task.stage not in ("queued", "cel", "lines"):
         yield
     yield from pause(0.4)
@@ -101,7 +101,7 @@ def story():
         yield
     FOUND["cancelled"] = str(task.error)
     yield from pause(0.3)
-    yield from timed(studio)
+    yield from timed(queue)
     yield from node_group()
     shot("done.png")
     yield from undo()
@@ -110,25 +110,25 @@ def story():
         package._change("server", "unix:/nowhere/s.sock")
         with area_of("IMAGE_EDITOR")[1]:
             bpy.ops.douga.reconstruct("INVOKE_DEFAULT", image=Path(JOB["frame"]).name)
-        while studio.tasks:
+        while queue.tasks:
             yield
         yield from pause(0.5)
-        FOUND["refused"] = str(studio.error)
+        FOUND["refused"] = str(queue.error)
         shot("refused.png")
 
 
-def timed(studio):
+def timed(queue):
     """A frame to its end, with the longest time that the screen was held up."""
     global _last_s
     with area_of("IMAGE_EDITOR")[1]:
-        studio.longest_slice_s, FOUND["gap_s"], start_s = 0.0, 0.0, time.perf_counter()
+        queue.longest_slice_s, FOUND["gap_s"], start_s = 0.0, 0.0, time.perf_counter()
         bpy.ops.douga.reconstruct("INVOKE_DEFAULT", image=Path(JOB["frame"]).name)
-    task = studio.tasks[0]
+    task = queue.tasks[0]
     while not task.is_done:
         yield
     FOUND["click_s"] = time.perf_counter() - start_s
-    FOUND.update(slice_s=studio.longest_slice_s, work_gap_s=FOUND["gap_s"], said=str(task.error))
-    FOUND.update(server_s=task.seconds, images=task.images)
+    FOUND.update(slice_s=queue.longest_slice_s, work_gap_s=FOUND["gap_s"], said=str(task.error))
+    FOUND.update(server_s=task.server_s, images=task.made)
     yield from pause(1.0)
     shown = area_of("IMAGE_EDITOR")[0].spaces.active.image
     FOUND["shown"] = shown.name if shown else ""

@@ -50,9 +50,18 @@ class Reference:
 @contextmanager
 def serving(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`douga serve` until the block ends; it is ready when the block begins."""
-    command = [*DOUGA, "serve", *arguments, "--discovery-file", str(folder / "douga" / "server.json")]
+    with announced([*DOUGA, "serve", *arguments], folder) as process:
+        yield process
+
+
+@contextmanager
+def announced(
+    command: list[str], folder: Path, environment: dict[str, str] | None = None
+) -> Iterator[subprocess.Popen[str]]:
+    """A server that `command` starts. folder: for its log and its discovery file."""
+    command = [*command, "--discovery-file", str(folder / "douga" / "server.json")]
     with (folder / "server.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
     try:
         assert process.stdout is not None
         for line in process.stdout:
@@ -130,9 +139,14 @@ def small_frame(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     """An environment whose home is empty, for a host and for `douga plugin install`."""
-    folder = tmp_path / "home"
+    return home_in(tmp_path)
+
+
+def home_in(parent: Path) -> dict[str, str]:
+    """See `home`."""
+    folder = parent / "home"
     folder.mkdir()
-    runtime = tmp_path / "runtime"
+    runtime = parent / "runtime"
     runtime.mkdir(mode=0o700)
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("XDG_", "PYTHON"))}
     return environment | {

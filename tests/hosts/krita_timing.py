@@ -22,20 +22,45 @@ CLICKS = 3
 
 
 class Heartbeat:
-    """The longest time between two beats of a timer."""
+    """The longest time between two beats of a timer, and how much of it this thread had a core."""
 
     def __init__(self):
-        self.longest_s, self._last = 0.0, time.perf_counter()
+        self.restart()
         self._timer = QTimer()
         self._timer.timeout.connect(self._beat)
         self._timer.start(5)
 
     def _beat(self):
-        now = time.perf_counter()
-        self.longest_s, self._last = max(self.longest_s, now - self._last), now
+        now, work = time.perf_counter(), time.thread_time()
+        self.longest_s = max(self.longest_s, now - self._last)
+        self.hardest_s = max(self.hardest_s, work - self._work)
+        self._last, self._work = now, work
 
     def restart(self):
-        self.longest_s, self._last = 0.0, time.perf_counter()
+        self.longest_s = self.hardest_s = 0.0
+        self._last, self._work = time.perf_counter(), time.thread_time()
+
+
+class Slices:
+    """What each tick of the queue took, and where the time went from stage to stage."""
+
+    def __init__(self, queue):
+        self._queue, self._tick = queue, queue.tick
+        queue.tick = self.timed
+        self.restart()
+
+    def restart(self):
+        self.longest, self.hardest, self.stages, self._last = (0.0, ""), (0.0, ""), {}, time.perf_counter()
+
+    def timed(self):
+        stage = self._queue.tasks[0].stage if self._queue.tasks else "idle"
+        begun, work = time.perf_counter(), time.thread_time()
+        self._tick()
+        ended = time.perf_counter()
+        self.longest = max(self.longest, (ended - begun, stage))
+        self.hardest = max(self.hardest, (time.thread_time() - work, stage))
+        self.stages[stage] = self.stages.get(stage, 0.0) + ended - self._last
+        self._last = ended
 
 
 class Timing:
@@ -48,12 +73,13 @@ class Timing:
         app.activeWindow().addView(self.document)
         app.setActiveDocument(self.document)
         self.dock = app.activeWindow().qwindow().findChildren(QDockWidget, "douga")[0]
-        self.beat, self.clicks = Heartbeat(), []
+        self.beat, self.slices, self.clicks = Heartbeat(), Slices(self.dock.model.queue), []
         QTimer.singleShot(3000, self.click)
 
     def click(self):
         self.beat.restart()
-        self.dock.model.longest_slice_s, self.begun = 0.0, time.perf_counter()
+        self.slices.restart()
+        self.begun = time.perf_counter()
         self.dock.reconstruct_button.click()
         self.look()
 
@@ -62,9 +88,17 @@ class Timing:
             QTimer.singleShot(2, self.look)
             return
         seconds, task = time.perf_counter() - self.begun, self.dock.model.tasks[-1]
-        server_s = sum(task.result.seconds.values()) if task.result is not None else 0.0
         self.clicks.append(
-            [seconds, server_s, self.dock.model.longest_slice_s, self.beat.longest_s, task.state]
+            {
+                "seconds": seconds,
+                "server_s": sum(task.server_s.values()),
+                "slice": self.slices.longest,
+                "work": self.slices.hardest,
+                "gap_s": self.beat.longest_s,
+                "gap_work_s": self.beat.hardest_s,
+                "stages": self.slices.stages,
+                "error": str(task.error or ""),
+            }
         )
         QTimer.singleShot(2000, self.click if len(self.clicks) < CLICKS else self.end)
 

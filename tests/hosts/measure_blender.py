@@ -38,8 +38,10 @@ def main() -> None:
         beyond = f"{spent_s - server_s:.2f} s beyond the server's {server_s:.2f} s"
         print(f"click {number}: {beyond}, longest slice {slice_s * 1e3:.0f} ms, error {error}")
     for title, run in (("1080p", found), ("8K", large)):
-        steps = ", ".join(f"{stage} {step_s * 1e3:.0f} ms" for step_s, stage in run["steps"])
-        print(f"{title}, longest steps: {steps}")
+        told = (
+            f"{stage} {work_s * 1e3:.0f} of {step_s * 1e3:.0f} ms" for work_s, step_s, stage in run["steps"]
+        )
+        print(f"{title}, hardest steps (work of time): {', '.join(told)}")
     slices = ", ".join(f"{slice_s * 1e3:.0f} ms" for slice_s in large["slices"])
     print(f"8K with the fake: {large['seconds']:.2f} s, longest slices {slices}")
 

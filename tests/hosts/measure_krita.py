@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def measured(home: dict[str, str], screen: str, folder: Path, frame: str) -> dic
     report = folder / "report.json"
     report.unlink(missing_ok=True)
     environment = {**home, "DISPLAY": screen, "DRIVE": str(folder / "drive.json"), "REPORT": str(report)}
-    with (folder / "krita.log").open("w") as log:
+    with (folder / "krita.log").open("w") as log, suppress(subprocess.TimeoutExpired):
         subprocess.run(["krita", "--nosplash"], env=environment, stdout=log, stderr=log, timeout=TIMEOUT_S)
     if not report.exists():
         raise SystemExit((folder / "krita.log").read_text()[-3000:])
@@ -54,10 +55,18 @@ def main() -> None:
         for title in ("first start", "later start"):
             found = measured(home, screen, folder, frame)
             print(f"{title}: import {found['import_s'] * 1e3:.0f} ms; {found['message']}")
-            for number, (spent_s, server_s, slice_s, gap_s, state) in enumerate(found["clicks"], start=1):
-                beyond = f"{spent_s - server_s:.2f} s beyond the server's {server_s:.2f} s"
-                blocks = f"longest slice {slice_s * 1e3:.0f} ms, longest gap {gap_s * 1e3:.0f} ms"
-                print(f"  click {number}: {beyond}, {blocks}, {state}", flush=True)
+            for number, click in enumerate(found["clicks"], start=1):
+                print(f"  click {number}: {told(click)}", flush=True)
+
+
+def told(click: dict[str, Any]) -> str:
+    """Times in words. Work is the time for which the thread had a core: it is the same on a busy machine."""
+    beyond = f"{click['seconds'] - click['server_s']:.2f} s beyond the server's {click['server_s']:.2f} s"
+    kinds = (("slice", *click["slice"]), ("work in one", *click["work"]))
+    slices = ", ".join(f"longest {kind} {spent_s * 1e3:.0f} ms ({stage})" for kind, spent_s, stage in kinds)
+    gaps = f"longest gap {click['gap_s'] * 1e3:.0f} ms with {click['gap_work_s'] * 1e3:.0f} ms of work"
+    stages = ", ".join(f"{stage} {spent_s:.2f}" for stage, spent_s in click["stages"].items())
+    return f"{beyond}, {slices}, {gaps}; {stages} {click['error']}"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The Blender plugin's queue without Blender: a fake document and the client's fake."""
+"""What of the Blender plugin needs no Blender: sentences, PNG files, EXR files."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ import struct
 import sys
 import types
 import zlib
-from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from douga_client.api import Cutout, Reconstruction, ReconstructRequest
 from douga_client.errors import ClientError, Kind, Mend
-from douga_client.fake import FakeClient
-from douga_client.image import Pixels
+from douga_client.fake import FAKE_INFO
+from douga_client.tasks import DocumentError
 
 SOURCE = Path(__file__).parents[2] / "plugins" / "blender" / "douga_blender"
 
@@ -29,200 +28,24 @@ def load(name: str) -> types.ModuleType:
 
 
 model, encode, exr = load("model"), load("encode"), load("exr")
-DARK_SQUARE = Pixels(4, 2, "RGB8", b"\xff" * 12 + b"\x00" * 6 + b"\xff" * 6)
 
 
-class FakeDocument(model.Document):  # type: ignore[misc,name-defined]
-    """Reads one picture and keeps names. trouble: raised when it keeps."""
-
-    def __init__(self) -> None:
-        self.kept: list[tuple[str, int, Reconstruction]] = []
-        self.trouble: Exception | None = None
-        self.reads = 0
-
-    def read(self, source: object, frame: int, notes: list[str]) -> Generator[None, None, Pixels]:
-        self.reads += 1
-        yield
-        if source.name == "gone":  # type: ignore[attr-defined]
-            raise model.DocumentError("There is no image here: open one, or choose another source")
-        notes.append("float image")
-        return DARK_SQUARE
-
-    def keep(self, source, frame, pixels, result, choice):  # type: ignore[no-untyped-def]
-        yield
-        if self.trouble is not None:
-            raise self.trouble
-        self.kept.append((source.name, frame, result))
-        return (f"{source.name} {frame}",)
-
-    def keep_cutout(self, source, frame, result: Cutout):  # type: ignore[no-untyped-def]
-        yield
-        return (f"{source.name} cutout",)
+def test_errors_become_one_sentence_with_what_mends_it() -> None:
+    lost = ClientError(Kind.NO_SERVER, address="here")
+    assert model.sentence(lost, "en", str) == lost.text()
+    assert "サーバー" in model.sentence(lost, "ja", str)
+    assert model.mending(lost) == (Mend.START, "douga serve")
+    missing = DocumentError("The file cannot be written:", "x.exr")
+    assert model.sentence(missing, "ja", {"The file cannot be written:": "書けません:"}.__getitem__) == (
+        "書けません: x.exr"
+    )
+    assert model.mending(missing) == (Mend.NONE, "")
 
 
-@pytest.fixture
-def document() -> FakeDocument:
-    return FakeDocument()
-
-
-@pytest.fixture
-def client() -> FakeClient:
-    return FakeClient()
-
-
-@pytest.fixture
-def studio(document: FakeDocument, client: FakeClient) -> types.SimpleNamespace:
-    return model.Studio(document, lambda: client, lambda: iter(()))
-
-
-def source(name: str = "a", frames: tuple[int, ...] = (0,)) -> object:
-    return model.Source("IMAGE", name, frames)
-
-
-def tick_until_idle(studio: types.SimpleNamespace) -> None:
-    for _ in range(200):
-        if studio.is_idle:
-            return
-        studio.tick()
-    raise AssertionError("it never ended")
-
-
-def test_the_timers_way_and_the_scripts_way_end_alike(
-    studio: types.SimpleNamespace, document: FakeDocument
-) -> None:
-    by_timer = studio.add(source(), model.Choice())
-    tick_until_idle(studio)
-    at_once = studio.add(source(), model.Choice())
-    studio.run(at_once)
-    for task in (by_timer, at_once):
-        assert task.is_done
-        assert task.error is None
-        assert task.images == ["a 0"]
-        assert task.share == 1.0
-    assert document.kept[0][2].class_map == document.kept[1][2].class_map
-    assert studio.notes == ("float image",)
-    assert studio.info is not None
-
-
-def test_the_choice_reaches_the_server(studio: types.SimpleNamespace, client: FakeClient) -> None:
-    choice = model.Choice(3, "fake", "cel-m", "lines-m")
-    studio.run(studio.add(source("a", (1, 2)), choice))
-    assert len(client.requests) == 2
-    for request in client.requests:
-        assert isinstance(request, ReconstructRequest)
-        assert (request.line_width_px, request.cel_model, request.lines_model) == (3, "cel-m", "lines-m")
-        assert request.palette is not None
-        assert request.palette.name == "fake"
-        assert request.is_batch
-
-
-def test_tasks_wait_for_each_other_and_frames_come_in_order(
-    studio: types.SimpleNamespace, document: FakeDocument
-) -> None:
-    first = studio.add(source("a", (3, 4, 5)), model.Choice())
-    second = studio.add(source("b"), model.Choice())
-    assert studio.tasks == [first, second]
-    tick_until_idle(studio)
-    assert [(name, frame) for name, frame, _ in document.kept] == [("a", 3), ("a", 4), ("a", 5), ("b", 0)]
-    assert first.images == ["a 3", "a 4", "a 5"]
-
-
-def test_cancelling_ends_that_task_alone(
-    studio: types.SimpleNamespace, client: FakeClient, document: FakeDocument
-) -> None:
-    client.is_held = True
-    first, second = studio.add(source("a"), model.Choice()), studio.add(source("b"), model.Choice())
-    for _ in range(5):
-        studio.tick()
-    assert not first.is_done
-    studio.cancel(first)
-    assert first.is_cancelled
-    assert client.waiting == []
-    client.is_held = False
-    tick_until_idle(studio)
-    assert second.error is None
-    assert [name for name, *_ in document.kept] == ["b"]
-    studio.cancel(second)
-    assert second.error is None
-
-
-def test_the_file_goes_and_everything_with_it(
-    studio: types.SimpleNamespace, client: FakeClient, document: FakeDocument
-) -> None:
-    client.is_held = True
-    tasks = [studio.add(source(name), model.Choice()) for name in "abc"]
-    studio.tick()
-    studio.cancel_all()
-    assert all(task.is_cancelled for task in tasks)
-    assert studio.is_idle
-    assert document.kept == []
-
-
-@pytest.mark.parametrize("kind", [Kind.NO_SERVER, Kind.TOKEN_REFUSED, Kind.LOST])
-def test_a_servers_error_is_one_sentence_with_what_mends_it(
-    studio: types.SimpleNamespace, client: FakeClient, kind: Kind
-) -> None:
-    client.trouble = ClientError(kind, address="here", said="gone")
-    task = studio.add(source(), model.Choice())
-    studio.run(task)
-    assert task.error is client.trouble
-    assert studio.error is client.trouble
-    assert model.sentence(task.error, "en", str) == client.trouble.text()
-    assert "サーバー" in model.sentence(task.error, "ja", str)
-    assert model.mending(task.error)[0] in (Mend.START, Mend.SETTINGS, Mend.RETRY)
-    client.trouble = None
-    studio.run(studio.add(source(), model.Choice()))
-    assert studio.error is None
-
-
-def test_an_image_that_is_gone_and_our_own_mistakes_are_told(
-    studio: types.SimpleNamespace, document: FakeDocument
-) -> None:
-    studio.run(studio.add(source("gone"), model.Choice()))
-    assert "no image here" in model.sentence(studio.error, "en", str)
-    assert model.mending(studio.error) == (Mend.NONE, "")
-    document.trouble = ZeroDivisionError("x")
-    task = studio.add(source(), model.Choice())
-    tick_until_idle(studio)
-    assert isinstance(task.error, ClientError)
-    assert task.error.kind is Kind.BUG
-    assert "ZeroDivisionError" in str(task.error)
-
-
-def test_nothing_connects_before_there_is_something_to_do(document: FakeDocument) -> None:
-    opened: list[FakeClient] = []
-
-    def open_client() -> FakeClient:
-        opened.append(FakeClient())
-        return opened[-1]
-
-    studio = model.Studio(document, open_client, lambda: iter(()))
-    studio.tick()
-    assert "not been asked" in studio.cutout_refusal()
-    assert opened == []
-    studio.ask()
-    tick_until_idle(studio)
-    assert "no model that cuts out" in studio.cutout_refusal()
-    studio.settings_changed()
-    assert opened[0].is_closed
-    studio.run(studio.add(source(), model.Choice()))
-    assert len(opened) == 2
-
-
-def test_broken_settings_end_the_task(document: FakeDocument) -> None:
-    def open_client() -> FakeClient:
-        raise ClientError(Kind.SETTINGS_BROKEN, path="p", said="it is no JSON")
-
-    studio = model.Studio(document, open_client, lambda: iter(()))
-    task = studio.add(source(), model.Choice())
-    studio.run(task)
-    assert "no JSON" in str(task.error)
-
-
-def test_cutting_out(studio: types.SimpleNamespace) -> None:
-    task = studio.add(source(), model.Choice(), is_cutout=True)
-    studio.run(task)
-    assert task.images == ["a cutout"]
+def test_why_nothing_can_be_cut_out() -> None:
+    assert "not been asked" in model.cutout_refusal(None)
+    assert "no model that cuts out" in model.cutout_refusal(FAKE_INFO)
+    assert model.cutout_refusal(replace(FAKE_INFO, calls=("Cutout",))) == ""
 
 
 def finished(steps):  # type: ignore[no-untyped-def]

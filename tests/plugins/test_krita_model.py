@@ -2,48 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import pytest
-from douga_client.api import Cutout, Reconstruction
+from douga_client.api import Result
+from douga_client.choice import Choice
 from douga_client.errors import ClientError, Kind
 from douga_client.fake import FakeClient
 from douga_client.image import Pixels
-from douga_krita.model import ALL_LAYERS, DocumentError, Frame, Model, Options, Steps
+from douga_client.tasks import DocumentError, Frame, Steps
+from douga_krita.model import ALL_LAYERS, SOURCES, Model
 from douga_krita.texts import _TEXTS, text
 
 
 class PlainDocument:
-    """A white image with a black dot; keeps what was placed. trouble: raised when something is placed."""
+    """A white image with a black dot. refusal: raised when it is read; trouble: when something is placed."""
 
     name = "plain"
 
-    def __init__(self, trouble: Exception | None = None) -> None:
-        self.placed: list[tuple[int | None, frozenset[str]]] = []
-        self.trouble, self.reads = trouble, 0
+    def __init__(self, refusal: Exception | None = None, trouble: Exception | None = None) -> None:
+        self.placed: list[int | None] = []
+        self._refusal, self._trouble = refusal, trouble
 
-    def read(self, source: str, time: int | None) -> Steps[Frame]:
-        self.reads += 1
-        if source == "selection":
-            raise DocumentError("no_selection")
+    def read(self, time: int | None) -> Steps[Frame | None]:
+        if self._refusal is not None:
+            raise self._refusal
         yield False
         data = bytearray(b"\xff" * 4 * 16 * 8)
         data[:3] = b"\0\0\0"
-        return Frame(Pixels(16, 8, "BGRA8", data), None, None, "converted" if source == "layer" else "")
+        return Frame(Pixels(16, 8, "BGRA8", data), notes=("Converted to sRGB.",))
 
-    def place(
-        self, result: Reconstruction | Cutout, frame: Frame, layers: frozenset[str], language: str
-    ) -> Steps[None]:
-        yield False
-        if self.trouble is not None:
-            raise self.trouble
-        self.placed.append((None, layers))
-
-    def place_frame(
-        self, result: Reconstruction | Cutout, frame: Frame, layers: frozenset[str], language: str, time: int
-    ) -> Steps[None]:
+    def prepare(self, choice: Choice) -> Steps[None]:
         yield True
-        self.placed.append((time, layers))
+
+    def place(self, result: Result, frame: Frame, choice: Choice, time: int | None) -> Steps[Sequence[str]]:
+        yield False
+        if self._trouble is not None:
+            raise self._trouble
+        self.placed.append(time)
+        return ["a layer"]
 
 
 def run(model: Model, ticks: int = 60) -> None:
@@ -51,71 +48,42 @@ def run(model: Model, ticks: int = 60) -> None:
         model.tick()
 
 
-def test_nothing_is_opened_before_there_is_something_to_do() -> None:
-    opened = []
-
-    def open_client() -> FakeClient:
-        opened.append(1)
-        return FakeClient()
-
-    model = Model(open_client)
-    run(model, 5)
-    assert opened == []
-    document = PlainDocument()
-    model.start("reconstruct", document, Options())
+def test_a_click_to_its_end() -> None:
+    model, document, told = Model(FakeClient), PlainDocument(), list[str]()
+    model.changed = lambda: told.append(model.status)
+    model.start("reconstruct", document, Choice(), (3, 4))
+    assert model.is_busy
     run(model)
-    assert opened == [1]
-    assert document.placed == [(None, frozenset(ALL_LAYERS))]
-    assert model.tasks[0].state == "done"
+    assert document.placed == [3, 4]
     assert not model.is_busy
     assert model.share == 1.0
-
-
-def test_the_client_is_loaded_a_piece_a_tick() -> None:
-    pieces = []
-
-    def warm_up() -> Iterator[None]:
-        for number in range(3):
-            pieces.append(number)
-            yield
-
-    model = Model(FakeClient, warm_up=warm_up)
-    document = PlainDocument()
-    model.start("reconstruct", document, Options())
-    model.tick()
-    assert pieces == [0]
-    assert document.reads == 0
-    run(model)
-    assert pieces == [0, 1, 2]
-    assert len(document.placed) == 1
-
-
-def test_frames_are_placed_one_after_the_other_in_their_order() -> None:
-    model, document = Model(FakeClient), PlainDocument()
-    model.start("reconstruct", document, Options(frames=(4, 6), layers=frozenset({"cel"})))
-    run(model)
-    assert document.placed == [(time, frozenset({"cel"})) for time in (4, 5, 6)]
+    assert model.status.startswith("plain: done, ")
+    assert model.status.endswith(" s Converted to sRGB.")  # once, though two frames were
+    assert any(status.startswith("plain 2/2: ") for status in told), told
 
 
 def test_a_click_without_an_image_says_so() -> None:
     model = Model(FakeClient, "ja")
-    assert model.start("reconstruct", None, Options()) == []
+    model.start("reconstruct", None, Choice())
     assert model.status == text("no_document", "ja")
+    assert not model.is_busy
 
 
 @pytest.mark.parametrize(
-    ("source", "trouble", "told"),
+    ("refusal", "trouble", "told"),
     [
-        ("selection", None, "Select something first."),
-        ("image", DocumentError("closed"), "The image was closed meanwhile"),
-        ("image", RuntimeError("wrapped C++ object deleted"), "made a mistake: RuntimeError: wrapped"),
+        (DocumentError("no_selection"), None, "Select something first."),
+        (None, DocumentError("closed"), "The image was closed meanwhile, so the layers of plain had"),
+        (None, DocumentError("no_frame", frame=7), "Krita did not make frame 7 of plain"),
+        (None, RuntimeError("wrapped C++ object deleted"), "made a mistake: RuntimeError: wrapped"),
     ],
 )
-def test_every_error_becomes_one_message(source: str, trouble: Exception | None, told: str) -> None:
+def test_every_error_becomes_one_message(
+    refusal: Exception | None, trouble: Exception | None, told: str
+) -> None:
     model = Model(FakeClient)
-    model.start("reconstruct", PlainDocument(trouble), Options(source=source))
+    model.start("reconstruct", PlainDocument(refusal, trouble), Choice())
     run(model)
-    assert [task.state for task in model.tasks] == ["failed"]
     assert told in model.status
     assert not model.is_busy
 
@@ -124,49 +92,43 @@ def test_the_servers_trouble_comes_with_its_mend() -> None:
     client = FakeClient()
     client.trouble = ClientError(Kind.TOKEN_NEEDED, address="gpu01:7610")
     model, document = Model(lambda: client), PlainDocument()
-    model.start("reconstruct", document, Options())
+    model.start("reconstruct", document, Choice())
     run(model)
-    assert model.error is not None
-    assert model.error.kind is Kind.TOKEN_NEEDED
+    assert model.error is client.trouble
     assert "wants a token" in model.status
     client.trouble = None
-    model.start("reconstruct", document, Options())
+    model.start("reconstruct", document, Choice())
     run(model)
     assert model.error is None
-    assert len(document.placed) == 1
+    assert document.placed == [None]
 
 
 def test_cancel_ends_all_and_places_nothing() -> None:
-    client = FakeClient()
+    client, document = FakeClient(), PlainDocument()
     client.is_held = True
-    model, document = Model(lambda: client), PlainDocument()
-    model.start("reconstruct", document, Options())
-    run(model, 10)
-    model.start("reconstruct", document, Options())
-    run(model, 10)
+    model = Model(lambda: client)
+    for _ in range(3):
+        model.start("reconstruct", document, Choice())
+        run(model, 5)
     model.cancel()
     client.is_held = False
     run(model)
     assert document.placed == []
-    assert [task.state for task in model.tasks] == ["failed", "failed"]
+    assert model.status == "Cancelled."
 
 
-def test_a_conversion_is_told() -> None:
-    model = Model(FakeClient)
-    model.start("reconstruct", PlainDocument(), Options(source="layer"))
-    run(model)
-    assert "Converted to sRGB" in model.status
-
-
-def test_why_nothing_can_be_cut_out() -> None:
+def test_asking_tells_what_answers_and_what_it_cannot_do() -> None:
     model = Model(FakeClient)
     assert "Not known yet" in model.why_no_cutout
     model.ask()
     run(model, 5)
     assert "no weights for cutouts" in model.why_no_cutout
+    assert model.status == "Douga 0.1.0 answers on cpu."
 
 
 def test_every_text_is_there_in_both_languages() -> None:
     for key, (english, japanese) in _TEXTS.items():
         assert english, key
         assert japanese, key
+    assert set(SOURCES) < set(_TEXTS)
+    assert len(ALL_LAYERS) == 11

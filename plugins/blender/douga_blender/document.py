@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import time as now
 from typing import Any
 
 import bpy
-from douga_client.api import Cutout, Palette, Reconstruction
+from douga_client.api import Cutout, Palette, Result
+from douga_client.choice import Choice
 from douga_client.image import Pixels
-from douga_client.layers import present_classes
+from douga_client.tasks import DocumentError, Frame, Steps
 
 from . import encode, frames
-from .model import Choice, Document, DocumentError, Source
+from .model import Source
 
 RESULT, KIND, CLASS_ID, MADE = "douga_result", "douga_kind", "douga_class_id", "douga_made"
 TITLE, FRAME, PALETTE = "douga_title", "douga_frame", "douga_palette"
@@ -30,38 +31,55 @@ _BAND = 1 << 18  # pixels a slice
 _PREFERRED_DATA = ("Non-Color", "Raw", "Utility - Raw")
 
 
-class BlenderDocument(Document):
-    """The .blend file that is open."""
+class BlenderDocument:
+    """A source within the .blend file that is open; see `tasks.Document`."""
 
-    def read(self, source: Source, frame: int, notes: list[str]) -> Generator[None, None, Pixels]:
-        """See `Document`."""
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def name(self) -> str:
+        """See `tasks.Document`."""
+        return self._source.name
+
+    def read(self, time: int | None) -> Steps[Frame | None]:
+        """See `tasks.Document`. time: 1 is the first frame."""
         _numpy()
-        yield
-        if source.kind == "RENDER":
-            return (yield from _read_render(notes))
-        if source.is_range:
-            with frames.opened(source, frame) as image:
-                return (yield from read_image(image, notes))
-        image = bpy.data.images.get(source.name)
-        if image is None:
-            raise DocumentError("There is no image here: open one, or choose another source")
-        if image.type == "RENDER_RESULT":
-            return (yield from _read_render(notes))
-        return (yield from read_image(image, notes))
+        yield False
+        notes: list[str] = []
+        if time is not None:
+            with ExitStack() as kept:
+                image = yield from frames.opened(self._source, time, kept)
+                pixels = yield from read_image(image, notes)
+        else:
+            image = bpy.data.images.get(self._source.name)
+            if self._source.kind == "RENDER" or (image is not None and image.type == "RENDER_RESULT"):
+                pixels = yield from _read_render(notes)
+            elif image is not None:
+                pixels = yield from read_image(image, notes)
+            else:
+                raise DocumentError("There is no image here: open one, or choose another source")
+        return Frame(pixels, notes=tuple(notes))
 
-    def keep(
-        self, source: Source, frame: int, pixels: Pixels, result: Reconstruction, choice: Choice
-    ) -> Generator[None, None, tuple[str, ...]]:
-        """See `Document`."""
-        width, height = result.width, result.height
+    def prepare(self, choice: Choice) -> Steps[None]:
+        """Nothing."""
+        yield True
+
+    def place(self, result: Result, frame: Frame, choice: Choice, time: int | None) -> Steps[Sequence[str]]:
+        """See `tasks.Document`."""
+        width, height, pixels = result.width, result.height, frame.pixels
+        if isinstance(result, Cutout):
+            png = yield from encode.with_alpha(result.colors, 3, result.alpha, width, height)
+            cutout = [("cutout", "cutout", -1, png)]
+            return (yield from _added(_stem(self.name, time), time, cutout, Palette("")))
         ids_png = yield from encode.grey(result.class_map, width, height)
-        present = present_classes(result.class_map)
-        yield
+        present = choice.layers_of(result)
+        yield False
         files: list[tuple[str, str, int, bytes]] = []
-        for one in result.palette.classes:
-            if one.key in choice.classes and one.class_id in present:
-                png = encode.one_class(ids_png, one.class_id, one.colors[0])
-                files.append((one.title, "class", one.class_id, png))
+        for one in sorted(present, key=lambda entry: entry.class_id):
+            png = encode.one_class(ids_png, one.class_id, one.colors[0])
+            files.append((one.title, "class", one.class_id, png))
+            yield False
         if choice.has_cel:
             png = yield from encode.with_alpha(pixels.data, pixels.channels, result.cel_mask, width, height)
             files.append(("cel", "cel", -1, png))
@@ -70,18 +88,10 @@ class BlenderDocument(Document):
             files.append(("cel mask", "cel_mask", -1, png))
         if choice.has_ids:
             files.append(("class ids", "class_ids", -1, ids_png))
-        return (yield from _added(_stem(source, frame), frame, files, result.palette))
-
-    def keep_cutout(
-        self, source: Source, frame: int, result: Cutout
-    ) -> Generator[None, None, tuple[str, ...]]:
-        """See `Document`."""
-        png = yield from encode.with_alpha(result.colors, 3, result.alpha, result.width, result.height)
-        files = [("cutout", "cutout", -1, png)]
-        return (yield from _added(_stem(source, frame), frame, files, Palette("")))
+        return (yield from _added(_stem(self.name, time), time, files, result.palette))
 
 
-def read_image(image: Any, notes: list[str]) -> Generator[None, None, Pixels]:
+def read_image(image: Any, notes: list[str]) -> Steps[Pixels]:
     """An image -> RGB8, or RGBA8 where something is transparent. Raises DocumentError."""
     _refuse_unreadable(image)
     name, is_float = image.colorspace_settings.name, image.is_float
@@ -99,7 +109,7 @@ def read_image(image: Any, notes: list[str]) -> Generator[None, None, Pixels]:
     return (yield from _in_bytes(values.reshape(height, width, channels), linear, is_float))
 
 
-def rgba_bytes(image: Any) -> Generator[None, None, Any]:
+def rgba_bytes(image: Any) -> Steps[Any]:
     """A byte image of ours -> (height, width, 4) uint8, rows from the top, straight alpha, as stored."""
     numpy = _numpy()
     width, height = image.size
@@ -107,7 +117,7 @@ def rgba_bytes(image: Any) -> Generator[None, None, Any]:
     out = numpy.empty((height, width, image.channels), numpy.uint8)
     for top, bottom in _bands(width, height):
         out[top:bottom] = _byte(values.reshape(out.shape)[height - bottom : height - top][::-1])
-        yield
+        yield False
     return out
 
 
@@ -127,10 +137,10 @@ def images_of(result: str) -> list[Any]:
 
 
 def _added(
-    stem: str, frame: int, files: list[tuple[str, str, int, bytes]], palette: Palette
-) -> Generator[None, None, tuple[str, ...]]:
+    stem: str, time: int | None, files: list[tuple[str, str, int, bytes]], palette: Palette
+) -> Steps[Sequence[str]]:
     """Packed images of PNG files, all in one go at the end, so that giving up leaves none."""
-    yield
+    yield False
     if not files:
         raise DocumentError("Nothing that you asked for is in this frame")
     result, made = f"{stem} {secrets.token_hex(3)}", []
@@ -145,7 +155,7 @@ def _added(
         image.source = "FILE"
         image.use_fake_user = True  # nothing uses it yet, and it shall be saved
         image[RESULT], image[KIND], image[CLASS_ID] = result, kind, class_id
-        image[TITLE], image[FRAME], image[MADE] = title, frame, time.time()
+        image[TITLE], image[FRAME], image[MADE] = title, time or 0, now()
         if kind == "class_ids":
             image[PALETTE] = titles
         made.append(image.name)
@@ -163,22 +173,22 @@ def _refuse_unreadable(image: Any) -> None:
         raise DocumentError("The image is empty, or its file is missing:", image.name)
 
 
-def _values(image: Any, count: int) -> Generator[None, None, Any]:
+def _values(image: Any, count: int) -> Steps[Any]:
     """All values as float32, in one call, since `pixels[a:b]` takes seconds; its memory is readied first."""
     numpy = _numpy()
     values = numpy.empty(count, numpy.float32)
     for start in range(0, count, 8 * _BAND):
         values[start : start + 8 * _BAND] = 0
-        yield
+        yield False
     try:
         image.pixels.foreach_get(values)
     except (RuntimeError, ReferenceError, TypeError) as exc:
         raise DocumentError("The image cannot be read:", str(exc)) from exc
-    yield
+    yield False
     return values
 
 
-def _in_bytes(values: Any, linear: bool, is_float: bool) -> Generator[None, None, Pixels]:
+def _in_bytes(values: Any, linear: bool, is_float: bool) -> Steps[Pixels]:
     """(height, width, channels) floats from the bottom -> Pixels from the top."""
     numpy = _numpy()
     height, width, channels = values.shape
@@ -194,13 +204,13 @@ def _in_bytes(values: Any, linear: bool, is_float: bool) -> Generator[None, None
         if channels == 4:
             alpha[top:bottom] = band[..., 3]
             is_opaque = is_opaque and bool(band[..., 3].min() == 255)
-        yield
+        yield False
     if is_opaque:
         return Pixels(width, height, "RGB8", rgb.data.cast("B"))
     rgba = numpy.empty((height, width, 4), numpy.uint8)
     for top, bottom in _bands(width, height):
         rgba[top:bottom, :, :3], rgba[top:bottom, :, 3] = rgb[top:bottom], alpha[top:bottom]
-        yield
+        yield False
     return Pixels(width, height, "RGBA8", rgba.data.cast("B"))
 
 
@@ -232,7 +242,7 @@ def _encoded(values: Any) -> Any:
     return numpy.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
-def _read_render(notes: list[str]) -> Generator[None, None, Pixels]:
+def _read_render(notes: list[str]) -> Steps[Pixels]:
     """What was rendered last. Its pixels can only be had by saving it, as the scene shows it."""
     scene = bpy.context.scene
     image = next((image for image in bpy.data.images if image.type == "RENDER_RESULT"), None)
@@ -244,11 +254,11 @@ def _read_render(notes: list[str]) -> Generator[None, None, Pixels]:
             image.save_render(path, scene=scene)
         except RuntimeError as exc:
             raise DocumentError("Nothing has been rendered yet: render the frame first") from exc
-        yield
+        yield False
         return (yield from _loaded(path))
 
 
-def _through_save(image: Any) -> Generator[None, None, Pixels]:
+def _through_save(image: Any) -> Steps[Pixels]:
     """Blender's own conversion to sRGB: saved as a scene without a look would show it."""
     scene = bpy.data.scenes.new("Douga conversion")
     try:
@@ -264,7 +274,7 @@ def _through_save(image: Any) -> Generator[None, None, Pixels]:
     return pixels
 
 
-def _loaded(path: str) -> Generator[None, None, Pixels]:
+def _loaded(path: str) -> Steps[Pixels]:
     if not os.path.exists(path):
         raise DocumentError("Nothing has been rendered yet: render the frame first")
     image = bpy.data.images.load(path)
@@ -310,9 +320,9 @@ def _bands(width: int, height: int) -> Iterator[tuple[int, int]]:
     return ((top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-def _stem(source: Source, frame: int) -> str:
-    stem = Path(source.name).stem or source.name
-    return f"{stem} {frame:04d}" if source.is_range else stem
+def _stem(name: str, time: int | None) -> str:
+    stem = Path(name).stem or name
+    return stem if time is None else f"{stem} {time:04d}"
 
 
 def _spaces(image: Any) -> list[str]:

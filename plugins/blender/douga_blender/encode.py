@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Generator
 
 from douga_client.png import packed
+from douga_client.tasks import Steps
 
 _BAND_BYTES = 1 << 18
 
 
-def grey(plane: bytes | bytearray, width: int, height: int) -> Generator[None, None, bytes]:
+def grey(plane: bytes | bytearray, width: int, height: int) -> Steps[bytes]:
     """A plane of width * height bytes -> a grey PNG."""
     return (yield from packed(memoryview(plane), width, height, 1))
 
@@ -44,7 +44,7 @@ def with_alpha(
     alpha: bytes | bytearray,
     width: int,
     height: int,
-) -> Generator[None, None, bytes]:
+) -> Steps[bytes]:
     """RGB or RGBA and another alpha -> an RGBA PNG. The colours under alpha 0 stay."""
     view, out, step = memoryview(colours).cast("B"), bytearray(4 * len(alpha)), _BAND_BYTES
     for at in range(0, len(alpha), step):
@@ -54,7 +54,7 @@ def with_alpha(
             band[channel::4] = pixels[channel::channels]
         band[3::4] = piece
         out[4 * at : 4 * at + len(band)] = band
-        yield
+        yield False
     return (yield from packed(memoryview(out), width, height, 4))
 
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import bpy
+from douga_client.tasks import DocumentError, Steps
 
 from . import document
 from .exr import Layer, write
-from .model import DocumentError
 
 _COLOURS = ("R", "G", "B", "A")
 
 
-def export(result: str, path: Path) -> Generator[None, None, int]:
+def export(result: str, path: Path) -> Steps[int]:
     """Write the file in steps; another of that name is replaced at the end. Returns the number of layers.
 
     Classes and cel are linear and premultiplied half floats, as EXR has it. The mask is 0 or 1. The ids are
@@ -39,7 +38,7 @@ def export(result: str, path: Path) -> Generator[None, None, int]:
             raise DocumentError("The images of the result differ in size:", name)
         size = pixels.shape[:2]
         layers.append(_layer(title, kind, pixels))
-        yield
+        yield False
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         yield from write(temporary, size[1], size[0], layers, comment)

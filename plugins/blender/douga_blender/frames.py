@@ -6,34 +6,43 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import bpy
+from douga_client.tasks import DocumentError, Steps
 
-from .model import DocumentError, Source
+from .model import Source
 
 _LAST_NUMBER = re.compile(r"(\d+)(?=\D*$)")
 
 
-@contextmanager
-def opened(source: Source, frame: int) -> Iterator[Any]:
-    """A frame as an image of one frame. frame: 1 is the first. Raises DocumentError."""
-    kept = bpy.data.movieclips if source.kind == "CLIP" else bpy.data.images
-    block = kept.get(source.name)
+def opened(source: Source, frame: int, kept: ExitStack) -> Steps[Any]:
+    """A frame as an image of one frame, which is gone when `kept` is closed. frame: 1 is the first.
+
+    Raises DocumentError.
+    """
+    blocks = bpy.data.movieclips if source.kind == "CLIP" else bpy.data.images
+    block = blocks.get(source.name)
     if block is None:
         raise DocumentError("There is no clip here: choose one, or another source", source.name)
     if block.source not in ("SEQUENCE", "MOVIE"):
         raise DocumentError(
             "This image has a single frame; choose the active image as the source:", block.name
         )
-    path = bpy.path.abspath(block.filepath, library=block.library)
+    path, space = bpy.path.abspath(block.filepath, library=block.library), block.colorspace_settings.name
     if block.source == "SEQUENCE":
-        with _image(sequence_path(path, frame), block.colorspace_settings.name) as image:
-            yield image
-        return
-    with _rendered(path, frame) as still, _image(still, "") as image:
-        yield image
+        path = sequence_path(path, frame)
+    else:
+        scene = kept.enter_context(_movie(path, frame))
+        yield False
+        path, space = kept.enter_context(_still(scene, path)), ""
+        yield False
+    image = kept.enter_context(_image(path, space))
+    yield False
+    if image.size[0] > 0:  # looking for the size loads the file
+        yield False
+    return image
 
 
 def sequence_path(first: str, frame: int) -> str:
@@ -63,19 +72,29 @@ def _image(path: str, space: str) -> Iterator[Any]:
 
 
 @contextmanager
-def _rendered(path: str, frame: int) -> Iterator[str]:
-    """A movie's frame as a PNG, by a sequencer of our own: bytes stay as they were decoded."""
-    still = os.path.join(bpy.app.tempdir, f"douga-{secrets.token_hex(4)}.png")
+def _movie(path: str, frame: int) -> Iterator[Any]:
+    """A scene whose sequencer shows the frame."""
     scene = bpy.data.scenes.new("Douga movie")
     try:
         _set_up(scene, path, frame)
-        scene.render.filepath = still
-        bpy.ops.render.render(write_still=True, scene=scene.name)
-        yield still
+        yield scene
     except RuntimeError as exc:
         raise DocumentError("The movie cannot be read:", f"{path}: {exc}") from exc
     finally:
         bpy.data.scenes.remove(scene)
+
+
+@contextmanager
+def _still(scene: Any, movie: str) -> Iterator[str]:
+    """What a scene shows, as a PNG: bytes stay as they were decoded."""
+    still = os.path.join(bpy.app.tempdir, f"douga-{secrets.token_hex(4)}.png")
+    scene.render.filepath = still
+    try:
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+        yield still
+    except RuntimeError as exc:
+        raise DocumentError("The movie cannot be read:", f"{movie}: {exc}") from exc
+    finally:
         with suppress(OSError):
             os.unlink(still)
 
@@ -91,6 +110,7 @@ def _set_up(scene: Any, path: str, frame: int) -> None:
     render.resolution_x, render.resolution_y = element.orig_width, element.orig_height
     render.resolution_percentage, render.dither_intensity, render.use_sequencer = 100, 0.0, True
     render.image_settings.file_format, render.image_settings.color_mode = "PNG", "RGB"
+    render.image_settings.compression = 0
     scene.view_settings.view_transform = "Standard"
     scene.sequencer_colorspace_settings.name = "sRGB"
     scene.frame_set(1)

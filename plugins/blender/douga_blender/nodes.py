@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
+from douga_client.tasks import DocumentError
 
 from . import document
-from .model import DocumentError
 
 
 def make_group(result: str) -> Any:

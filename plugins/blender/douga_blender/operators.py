@@ -6,11 +6,13 @@ from pathlib import Path
 import bpy
 from bpy.props import IntProperty, StringProperty
 from douga_client.errors import ClientError
+from douga_client.palette_file import PaletteFileError
+from douga_client.tasks import SLICE_S, DocumentError, Task
 
 from . import export, nodes
-from .document import result_of
-from .model import DocumentError, sentence
-from .session import end, studio
+from .document import BlenderDocument, result_of
+from .model import cutout_refusal, sentence
+from .session import end, queue
 from .texts import language, translated
 
 _ASK_TIMEOUT_S = 20.0
@@ -41,7 +43,7 @@ def redraw(context):
 
 
 class _Working:
-    """Steps by a timer; with a screen they give way to it after `SLICE_S`, without one they run through."""
+    """Steps by a timer; with a screen they give way to it after a slice, without one they run through."""
 
     _timer = None
 
@@ -64,57 +66,65 @@ class _TaskOperator(_Working):
     """One task of the studio."""
 
     image: StringProperty(name="Image", description="Instead of the editor's", options={"SKIP_SAVE"})
-    is_cutout = False
+    kind = "reconstruct"
     _task = None
     _drawn_s = 0.0
 
     def execute(self, context):
         """At once, for scripts and `blender -b`."""
-        studio().run(self._add(context))
+        if not self._added(context):
+            return {"CANCELLED"}
+        queue().run(self._task)
         return self._told()
 
     def invoke(self, context, event):
         """By the timer."""
         if bpy.app.background or context.window is None:
             return self.execute(context)
-        self._add(context)
-        return self.begin(context)
+        return self.begin(context) if self._added(context) else {"CANCELLED"}
 
     def modal(self, context, event):
         """Esc gives up; everything else goes on to Blender."""
         if event.type == "ESC" and event.value == "PRESS":
-            studio().cancel(self._task)
+            queue().cancel(self._task)
         elif event.type == "TIMER":
-            studio().tick()
+            queue().tick()
             if time.monotonic() - self._drawn_s > 0.1:
                 self._drawn_s = time.monotonic()
                 redraw(context)
         if not self._task.is_done:
             return {"RUNNING_MODAL"} if event.type == "ESC" else {"PASS_THROUGH"}
         self.finish(context)
-        if self._task.images and self._task.error is None:
-            _show_first(context, self._task.images)
+        if self._task.made and self._task.error is None:
+            _show_first(context, self._task.made)
         return self._told()
 
     def cancel(self, context):
         """Blender ends it: the window or the file is closed."""
         if self._task is not None:
-            studio().cancel(self._task)
+            queue().cancel(self._task)
         self.finish(context)
 
-    def _add(self, context):
+    def _added(self, context):
         options = context.scene.douga
         active = active_image(context)
-        source = options.chosen(self.image or (active.name if active else ""))
-        self._task = studio().add(source, options.choice(), is_cutout=self.is_cutout)
-        return self._task
+        source, times = options.chosen(self.image or (active.name if active else ""))
+        try:
+            choice = options.choice()
+        except PaletteFileError as exc:
+            error = DocumentError("The palette cannot be read:", f"{options.palette}: {exc}")
+            queue().error = error
+            told(self, error)
+            return False
+        self._task = queue().add(Task(self.kind, BlenderDocument(source), choice, times))
+        return True
 
     def _told(self):
         task = self._task
         if task.error is not None:
             ended = told(self, task.error)
-            return {"FINISHED"} if task.images else ended  # the frames before it stay, with an undo step
-        self.report({"INFO"}, f"Douga: {len(task.images)} {translated('images')}")
+            return {"FINISHED"} if task.made else ended  # the frames before it stay, with an undo step
+        self.report({"INFO"}, f"Douga: {len(task.made)} {translated('images')}")
         for note in dict.fromkeys(task.notes):
             self.report({"INFO"}, note)
         return {"FINISHED"}
@@ -132,12 +142,12 @@ class DOUGA_OT_cutout(_TaskOperator, bpy.types.Operator):
 
     bl_idname, bl_label, bl_options = "douga.cutout", "Cut out alpha", {"REGISTER", "UNDO"}
     image: StringProperty(name="Image", options={"SKIP_SAVE"})
-    is_cutout = True
+    kind = "cutout"
 
     @classmethod
     def poll(cls, context):
         """Shown disabled, with the reason, where the server cannot do it."""
-        refusal = studio().cutout_refusal()
+        refusal = cutout_refusal(queue().info)
         if refusal:
             cls.poll_message_set(translated(refusal))
         return not refusal
@@ -187,7 +197,7 @@ class DOUGA_OT_export(_Working, bpy.types.Operator):
         if event.type == "ESC" and event.value == "PRESS":
             self.cancel(context)
             return {"CANCELLED"}
-        ended = self._advanced(0.02) if event.type == "TIMER" else None
+        ended = self._advanced(SLICE_S) if event.type == "TIMER" else None
         if ended is None:
             return {"PASS_THROUGH"}
         self.finish(context)
@@ -220,9 +230,9 @@ class DOUGA_OT_cancel(bpy.types.Operator):
 
     def execute(self, context):
         """The task at that place of the queue."""
-        tasks = studio().tasks
+        tasks = queue().tasks
         if self.index < len(tasks):
-            studio().cancel(tasks[self.index])
+            queue().cancel(tasks[self.index])
         return {"FINISHED"}
 
 
@@ -236,24 +246,23 @@ class DOUGA_OT_ask(_Working, bpy.types.Operator):
         """By the timer."""
         if bpy.app.background or context.window is None:
             return self.execute(context)
-        ended = self._asked()
-        return ended or self.begin(context)
+        queue().ask(may_start=self.start)
+        return self.begin(context)
 
     def execute(self, context):
         """At once."""
-        if ended := self._asked():
-            return ended
+        queue().ask(may_start=self.start)
         until_s = time.monotonic() + _ASK_TIMEOUT_S
-        while studio().is_asking and time.monotonic() < until_s:
-            studio().tick()
+        while queue().is_asking and time.monotonic() < until_s:
+            queue().tick()
             time.sleep(0.005)
         return self._told()
 
     def modal(self, context, event):
         """Until it has answered."""
         if event.type == "TIMER":
-            studio().tick()
-        if studio().is_asking:
+            queue().tick()
+        if queue().is_asking:
             return {"PASS_THROUGH"}
         self.finish(context)
         return self._told()
@@ -262,16 +271,8 @@ class DOUGA_OT_ask(_Working, bpy.types.Operator):
         """The window is closed."""
         self.finish(context)
 
-    def _asked(self):
-        try:
-            studio().ask(may_start=self.start)
-        except ClientError as exc:
-            studio().failed(exc)
-            return told(self, exc)
-        return None
-
     def _told(self):
-        return told(self, studio().error) if studio().error is not None else {"FINISHED"}
+        return told(self, queue().error) if queue().error is not None else {"FINISHED"}
 
 
 class DOUGA_OT_settings(bpy.types.Operator):
@@ -315,7 +316,7 @@ CLASSES = (
 
 @bpy.app.handlers.persistent
 def _file_goes(*_):
-    studio().cancel_all()
+    queue().cancel_all()
 
 
 def register():

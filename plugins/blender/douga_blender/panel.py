@@ -7,10 +7,8 @@ from douga_client.texts import button, stage_title
 from .document import RESULT, result_of
 from .model import mending, sentence
 from .operators import active_image
-from .session import studio
+from .session import queue
 from .texts import language, translated
-
-_STAGES = {"reading": "reading the image", "building": "making images"}
 
 
 class _Panel:
@@ -101,28 +99,28 @@ def _draw_source(layout, context, options):
 
 
 def _draw_queue(layout, options):
-    for index, task in enumerate(studio().tasks):
+    for index, task in enumerate(queue().tasks):
         row = layout.row(align=True)
         row.use_property_split = False
-        stage = translated(_STAGES[task.stage]) if task.stage in _STAGES else ""
-        text = stage or stage_title(task.stage, language())
-        if task.source.is_range:
-            text = f"{task.frames_done + 1}/{len(task.source.frames)}: {text}"
+        text = stage_title(task.stage, language())
+        if task.is_range:
+            text = f"{task.frames_done + 1}/{len(task.times)}: {text}"
         if index == 0:
             row.prop(options, "progress", text=text, slider=True, translate=False)
         else:
-            row.label(text=f"{task.source.name}: {text}", translate=False)
+            row.label(text=f"{task.document.name}: {text}", translate=False)
         row.operator("douga.cancel", text="", icon="X").index = index
 
 
 def _draw_messages(layout, most):
-    error = studio().error
+    error = queue().error
     if error is not None:
         box = layout.box()
         for number, line in enumerate(_lines(sentence(error, language(), translated), most)):
             box.label(text=line, icon="ERROR" if number == 0 else "BLANK1", translate=False)
         _draw_mend(box, error)
-    for note in studio().notes[:4]:
+    last = queue().last
+    for note in list(dict.fromkeys(last.notes if last is not None else []))[:4]:
         for number, line in enumerate(_lines(note, most)):
             layout.label(text=line, icon="INFO" if number == 0 else "BLANK1", translate=False)
 
@@ -144,7 +142,7 @@ def _draw_mend(box, error):
 
 def _draw_server(layout):
     row = layout.row(align=True)
-    info = studio().info
+    info = queue().info
     said = f"{translated('Server')} {info.version}, {', '.join(info.devices)}" if info else "Server"
     row.label(text=said, icon="LINKED" if info else "UNLINKED", translate=not info)
     row.operator("douga.ask", text="", icon="FILE_REFRESH")

@@ -8,7 +8,7 @@ from douga_client.errors import ClientError
 from douga_client.settings import PACKINGS, Settings, read, write
 
 from .model import sentence
-from .session import studio
+from .session import queue
 from .texts import language, translated
 
 _known = None
@@ -34,7 +34,7 @@ def _change(name, value):
         write(_known)
     except ClientError as exc:
         _trouble = exc
-    studio().settings_changed()
+    queue().settings_changed()
 
 
 def _bound(name):

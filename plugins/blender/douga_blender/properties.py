@@ -9,12 +9,15 @@ from bpy.props import (
     PointerProperty,
     StringProperty,
 )
+from douga_client.choice import CLASS_KEYS, Choice
+from douga_client.palette_file import chosen_palette
+from douga_client.texts import class_title
 
-from .model import CLASS_KEYS, Choice, Source
-from .session import studio
+from .model import Source
+from .session import queue
 
 CLASS_ITEMS = tuple(
-    (key, key.replace("_", " ").capitalize(), "", 1 << number) for number, key in enumerate(CLASS_KEYS)
+    (key, class_title(key).capitalize(), "", 1 << number) for number, key in enumerate(CLASS_KEYS)
 )
 _SOURCES = (
     ("IMAGE", "Active image", "The image of this editor, or of the active Image node"),
@@ -26,14 +29,14 @@ _SOURCES = (
 
 def _models(stage: str):  # type: ignore[no-untyped-def]
     def names(self, context, typed):  # type: ignore[no-untyped-def]
-        info = studio().info
+        info = queue().info
         return [model.name for model in info.models if model.stage == stage] if info else []
 
     return names
 
 
 def _palettes(self, context, typed):  # type: ignore[no-untyped-def]
-    info = studio().info
+    info = queue().info
     return [palette.name for palette in info.palettes] if info else []
 
 
@@ -50,7 +53,12 @@ class DougaOptions(bpy.types.PropertyGroup):
     line_width_px: IntProperty(
         name="Line width", default=0, min=0, max=15, subtype="PIXEL", description="0: the server's default"
     )
-    palette: StringProperty(name="Palette", search=_palettes, search_options=_SUGGEST)
+    palette: StringProperty(
+        name="Palette",
+        description="A preset of the server's, or the path of a palette file (TOML)",
+        search=_palettes,
+        search_options=_SUGGEST,
+    )
     cel_model: StringProperty(name="Cel model", search=_models("cel"), search_options=_SUGGEST)
     lines_model: StringProperty(name="Line model", search=_models("lines"), search_options=_SUGGEST)
     classes: EnumProperty(
@@ -66,10 +74,10 @@ class DougaOptions(bpy.types.PropertyGroup):
     )
 
     def choice(self) -> Choice:
-        """The values for the model."""
+        """The values for the client. Raises PaletteFileError."""
         return Choice(
             self.line_width_px,
-            self.palette,
+            chosen_palette(bpy.path.abspath(self.palette)),
             self.cel_model,
             self.lines_model,
             frozenset(self.classes),
@@ -78,18 +86,18 @@ class DougaOptions(bpy.types.PropertyGroup):
             self.has_ids,
         )
 
-    def chosen(self, image_name: str) -> Source:
-        """The source for the model. image_name: of the editor's active image."""
+    def chosen(self, image_name: str) -> tuple[Source, tuple[int | None, ...]]:
+        """The source and its frames. image_name: of the editor's active image."""
         frames = tuple(range(self.first, max(self.first, self.last) + 1))
         if self.source == "RENDER":
-            return Source("RENDER", "Render Result")
+            return Source("RENDER", "Render Result"), (None,)
         if self.source == "CLIP":
-            return Source("CLIP", self.clip.name if self.clip else "", frames)
-        return Source("IMAGE", image_name, frames if self.source == "RANGE" else (0,))
+            return Source("CLIP", self.clip.name if self.clip else ""), frames
+        return Source("IMAGE", image_name), frames if self.source == "RANGE" else (None,)
 
 
 def _share() -> float:
-    tasks = studio().tasks
+    tasks = queue().tasks
     return tasks[0].share if tasks else 0.0
 
 

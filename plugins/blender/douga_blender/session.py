@@ -1,30 +1,27 @@
-"""The one `Studio` of this Blender, made when it is first asked for."""
+"""The one queue of this Blender, made when it is first asked for."""
 
 from __future__ import annotations
 
+from douga_client.tasks import TaskQueue
 from douga_client.warm import warm_up
 
-from .model import Studio
-
-_studio: Studio | None = None
+_queue: TaskQueue | None = None
 
 
-def studio() -> Studio:
-    """The queue that operators and panels share."""
-    global _studio
-    if _studio is None:
-        from .document import BlenderDocument
-
-        _studio = Studio(BlenderDocument(), _open, warm_up)
-    return _studio
+def queue() -> TaskQueue:
+    """What operators and panels share."""
+    global _queue
+    if _queue is None:
+        _queue = TaskQueue(_open, warm_up)
+    return _queue
 
 
 def end() -> None:
     """Give everything up."""
-    global _studio
-    if _studio is not None:
-        _studio.close()
-    _studio = None
+    global _queue
+    if _queue is not None:
+        _queue.close()
+    _queue = None
 
 
 def _open():  # type: ignore[no-untyped-def]

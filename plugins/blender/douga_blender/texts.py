@@ -50,8 +50,6 @@ _JA = {
     "A result of Douga": "この画像は Douga の結果です",
     "images": "枚の画像",
     "layers": "枚のレイヤー",
-    "reading the image": "画像を読み込み中",
-    "making images": "画像を作成中",
     "There is no image here: open one, or choose another source": "画像がありません。画像を開くか、別の入"
     "力を選んでください",
     "There is no clip here: choose one, or another source": "クリップがありません。クリップか別の入力を選"
@@ -78,6 +76,7 @@ _JA = {
     "ください",
     "An image of the result was removed meanwhile:": "結果の画像が途中で削除されました:",
     "The images of the result differ in size:": "結果の画像の大きさが異なります:",
+    "The palette cannot be read:": "パレットを読み込めません:",
     "The file cannot be written:": "ファイルを書き込めません:",
     "The scene has no compositor: make one in the Compositor first": "シーンにコンポジターがありません。先"
     "に作成してください",

@@ -179,6 +179,7 @@ _BUTTONS: dict[Mend, tuple[str, str]] = {
     Mend.COMMAND: ("Copy the command", "コマンドをコピー"),
 }
 _STAGES: dict[str, tuple[str, str]] = {
+    "reading": ("reading the image", "画像を読み込み中"),
     "waiting": ("waiting here", "待機中"),
     "finding": ("looking for the server", "サーバーを検索中"),
     "starting": ("the server is starting", "サーバーを起動中"),
@@ -190,6 +191,7 @@ _STAGES: dict[str, tuple[str, str]] = {
     "cleaning": ("cleaning the lines", "線を整理中"),
     "packing": ("packing the answer", "結果をまとめ中"),
     "receiving": ("receiving the result", "結果を受信中"),
+    "placing": ("placing the result", "結果を配置中"),
 }
 _CLASSES_JA = {
     "flat": "平塗り",
@@ -216,7 +218,7 @@ def button(mend: Mend, language: str = "en") -> str:
 
 
 def stage_title(stage: str, language: str = "en") -> str:
-    """What is being done, for a progress bar. stage: see `api.STAGES`."""
+    """What is being done, for a progress bar. stage: see `api.STAGES` and `tasks.Task`."""
     return _STAGES[stage][language == "ja"] if stage in _STAGES else stage
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from douga_client import texts as client_texts
 from douga_client.api import Client, Palette
+from douga_client.choice import Choice
 from douga_client.errors import Mend
 from douga_client.palette_file import PaletteFileError, read_palette
 from douga_client.texts import class_title
@@ -32,7 +33,7 @@ from PyQt5.QtWidgets import (
 )
 
 from .document import KritaDocument
-from .model import ALL_LAYERS, Model, Options
+from .model import ALL_LAYERS, CEL, CEL_MASK, CLASSES, SOURCES, Model
 from .texts import text
 
 _GROUP = "douga"  # of Krita's own settings, for what was chosen last
@@ -54,7 +55,7 @@ class DougaDocker(DockWidget):
         self.model = Model(_open_client, self.language, warm_up)
         self.setWindowTitle(self._text("title"))
         self._palette: Palette | None = None
-        self._last: tuple[str, Options] | None = None
+        self._last_kind, self._told = "", None
         self._build()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -62,6 +63,11 @@ class DougaDocker(DockWidget):
         self.model.changed = self._show
         QApplication.instance().aboutToQuit.connect(self.model.close)
         self._show()
+
+    def enterEvent(self, event: Any) -> None:
+        """Whoever comes to press a button gets the client loaded meanwhile."""
+        self.model.queue.warm()
+        self._timer.start(0)
 
     def canvasChanged(self, canvas: Any) -> None:
         """Another image is in front; the panel works on whatever is when a button is pressed."""
@@ -105,7 +111,7 @@ class DougaDocker(DockWidget):
     def _build_form(self) -> QFormLayout:
         form = QFormLayout()
         self.source = QComboBox()
-        for name in ("image", "layer", "selection"):
+        for name in SOURCES:
             self.source.addItem(self._text(name), name)
         self.frames = QCheckBox(self._text("frames"))
         self.frames.setToolTip(self._text("frames_tip"))
@@ -116,7 +122,7 @@ class DougaDocker(DockWidget):
             box.setEnabled(False)
             self.frames.toggled.connect(box.setEnabled)
             row.addWidget(box)
-        self.line_model, self.palette_box = QComboBox(), QComboBox()
+        self.cel_model, self.lines_model, self.palette_box = QComboBox(), QComboBox(), QComboBox()
         self._fill_choices()
         self.palette_box.activated.connect(self._choose_palette)
         self.width = QSpinBox()
@@ -126,7 +132,8 @@ class DougaDocker(DockWidget):
         self.width.setValue(int(self._remembered("width", "0") or 0))
         form.addRow(self._text("source"), self.source)
         form.addRow(self.frames, row)
-        form.addRow(self._text("model"), self.line_model)
+        form.addRow(self._text("cel_model"), self.cel_model)
+        form.addRow(self._text("lines_model"), self.lines_model)
         form.addRow(self._text("width"), self.width)
         form.addRow(self._text("palette"), self.palette_box)
         return form
@@ -137,35 +144,44 @@ class DougaDocker(DockWidget):
         wanted = self._remembered("layers", ",".join(ALL_LAYERS)).split(",")
         self.layer_boxes: dict[str, QCheckBox] = {}
         for number, key in enumerate(ALL_LAYERS):
-            own = key in ("cel", "cel_mask")
-            title = self._text(key) if own else class_title(key, self.language)
+            title = class_title(key, self.language) if key in CLASSES else self._text(key)
             box = self.layer_boxes[key] = QCheckBox(title)
             box.setChecked(key in wanted)
             grid.addWidget(box, number % 6, number // 6)
+        mask_box = self.layer_boxes[CEL_MASK]
+        self.layer_boxes[CEL].toggled.connect(mask_box.setEnabled)  # it is the cel's
+        mask_box.setEnabled(self.layer_boxes[CEL].isChecked())
         return group
 
     # -- what is pressed -------------------------------------------------------------------------------------
 
     def start(self, kind: str) -> None:
         """A button was pressed. kind: "reconstruct" or "cutout"."""
-        options = self.options()
-        Krita.instance().writeSetting(_GROUP, "layers", ",".join(sorted(options.layers)))
-        Krita.instance().writeSetting(_GROUP, "width", str(options.line_width_px))
-        self._last = kind, options
-        self.model.start(kind, KritaDocument.active(), options)
+        choice, layers = self.choice(), [key for key, box in self.layer_boxes.items() if box.isChecked()]
+        Krita.instance().writeSetting(_GROUP, "layers", ",".join(layers))
+        Krita.instance().writeSetting(_GROUP, "width", str(choice.line_width_px))
+        self._last_kind = kind
+        document = KritaDocument.active(self.source.currentData(), self.language)
+        self.model.start(kind, document, choice, self.times())
         self._timer.start(0)
 
-    def options(self) -> Options:
+    def choice(self) -> Choice:
         """What the panel shows."""
-        first, last = sorted((self.first.value(), self.last.value()))
-        return Options(
-            source=self.source.currentData(),
-            frames=(first, last) if self.frames.isChecked() else None,
-            lines_model=self.line_model.currentData() or "",
+        wanted = {key for key, box in self.layer_boxes.items() if box.isChecked()}
+        return Choice(
             line_width_px=self.width.value(),
             palette=self._palette,
-            layers=frozenset(key for key, box in self.layer_boxes.items() if box.isChecked()),
+            cel_model=self.cel_model.currentData() or "",
+            lines_model=self.lines_model.currentData() or "",
+            classes=frozenset(wanted.intersection(CLASSES)),
+            has_cel=CEL in wanted,
+            has_mask=CEL_MASK in wanted,
         )
+
+    def times(self) -> tuple[int | None, ...]:
+        """The frames that are wanted."""
+        first, last = sorted((self.first.value(), self.last.value()))
+        return tuple(range(first, last + 1)) if self.frames.isChecked() else (None,)
 
     def _choose_palette(self) -> None:
         chosen = self.palette_box.currentData()
@@ -204,16 +220,16 @@ class DougaDocker(DockWidget):
             self.status.setText(self._text("copied", command=error.command("krita")))
         elif error.mend is Mend.START:
             self._test()
-        elif self._last is not None:
-            self.start(self._last[0])
+        elif self._last_kind:
+            self.start(self._last_kind)
 
     # -- what is shown ---------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         self.model.tick()
-        pause_s = self.model.pause_s
-        if self.model.is_busy or pause_s < 1.0:
-            self._timer.start(max(1, round(pause_s * 1000)))
+        queue = self.model.queue
+        if not queue.is_idle or queue.pause_s < 1.0:
+            self._timer.start(max(1, round(queue.pause_s * 1000)))
         self.bar.setValue(round(self.model.share * 1000))
 
     def _show(self) -> None:
@@ -228,19 +244,21 @@ class DougaDocker(DockWidget):
         label = client_texts.button(error.mend, self.language) if error is not None else ""
         self.mend_button.setText(label)
         self.mend_button.setVisible(bool(label))
-        self._fill_choices()
+        if self._told is not model.info:
+            self._fill_choices()
 
     def _fill_choices(self) -> None:
         """Models and presets as the server has told them; what is chosen stays."""
-        info = self.model.info
-        names = [model.name for model in info.models if model.stage == "lines"] if info is not None else []
+        info = self._told = self.model.info
+        models = [(model.stage, model.name) for model in info.models] if info is not None else []
         presets = [palette.name for palette in info.palettes] if info is not None else []
+        is_own = self._palette is not None and bool(self._palette.classes)
+        own = self._palette.name if is_own and self._palette is not None else self._text("own_palette")
         for box, known, more in (
-            (self.line_model, names, []),
-            (self.palette_box, presets, [(self._text("own_palette"), "file")]),
+            (self.cel_model, [name for stage, name in models if stage == "cel"], []),
+            (self.lines_model, [name for stage, name in models if stage == "lines"], []),
+            (self.palette_box, presets, [(own, "file")]),
         ):
-            if box.count() == 1 + len(known) + len(more):
-                continue
             chosen = box.currentData()
             box.clear()
             for title, data in [(self._text("default"), ""), *((name, name) for name in known), *more]:

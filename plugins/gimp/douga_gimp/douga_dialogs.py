@@ -7,6 +7,7 @@ from dataclasses import replace
 import gi
 from douga_client import settings
 from douga_client.api import ServerInfo
+from douga_client.choice import STACKING
 from douga_texts import say
 
 gi.require_version("GimpUi", "3.0")
@@ -22,18 +23,39 @@ _SWITCHES = (
 
 
 def ask_choice(procedure, config, info: ServerInfo | None, language: str) -> bool:  # type: ignore[no-untyped-def]
-    """Let the user choose into `config`. Returns whether to go on."""
+    """Let the user choose into `config`. info: what a running server has. Returns whether to go on."""
     GimpUi.init("douga")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, say("Reconstruct douga...", language).rstrip("."))
-    dialog.fill(None)
-    if info is not None:
-        names = ", ".join(f"{entry.stage}: {entry.name}" for entry in info.models)
-        label = Gtk.Label(label=f"Douga {info.version} ({', '.join(info.devices)}) - {names}", xalign=0.0)
-        label.show()
-        dialog.get_content_area().pack_start(label, False, False, 6)
+    layers = [*(key.replace("_", "-") for key in STACKING), "cel"]
+    dialog.fill_flowbox("layers-flow", layers).set_max_children_per_line(2)
+    dialog.get_label("layers-title", say("Layers", language), False, False)
+    dialog.fill_frame("layers", "layers-title", False, "layers-flow")
+    dialog.fill(["source", "line-width", "palette", "palette-file", "layers"])
+    dialog.get_content_area().pack_start(_models(config, info, language), False, False, 6)
     chosen = dialog.run()
     dialog.destroy()
     return bool(chosen)
+
+
+def _models(config, info: ServerInfo | None, language: str) -> Gtk.Widget:  # type: ignore[no-untyped-def]
+    """A list for each stage: the server's default, its models, and what was chosen before."""
+    grid = Gtk.Grid(row_spacing=6, column_spacing=12, border_width=12)
+    for row, (stage, title) in enumerate((("cel", "Cel model"), ("lines", "Lines model"))):
+        names = [entry.name for entry in info.models if entry.stage == stage] if info is not None else []
+        store = Gtk.ListStore(str, str)
+        store.append(["", say("Default of the server", language)])
+        for name in dict.fromkeys([*names, config.get_property(f"{stage}-model")]):
+            if name:
+                store.append([name, name])
+        combo = GimpUi.prop_string_combo_box_new(config, f"{stage}-model", store, 0, 1)
+        combo.set_hexpand(True)
+        grid.attach(Gtk.Label(label=say(title, language), xalign=0.0), 0, row, 1, 1)
+        grid.attach(combo, 1, row, 1, 1)
+    missing = "No server runs yet; one that does tells here which models it has."
+    told = f"Douga {info.version} ({', '.join(info.devices)})" if info else say(missing, language)
+    grid.attach(Gtk.Label(label=told, xalign=0.0, wrap=True), 0, 2, 2, 1)
+    grid.show_all()
+    return grid
 
 
 def ask_settings(language: str) -> None:

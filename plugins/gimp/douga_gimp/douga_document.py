@@ -36,6 +36,8 @@ def read(image: Gimp.Image, drawables: list[Gimp.Drawable], source: str) -> Fram
     """A frame of the image's size. source: "visible", "layer" or "selection". Raises DocumentError."""
     if image.get_base_type() != Gimp.ImageBaseType.RGB:
         raise DocumentError("The image is greyscale or indexed; choose Image > Mode > RGB first.")
+    if not image.get_layers():
+        raise DocumentError("The image has no layers; open a frame first.")
     width, height, region = image.get_width(), image.get_height(), None
     if source == "selection":
         _, some, left, top, right, bottom = Gimp.Selection.bounds(image)

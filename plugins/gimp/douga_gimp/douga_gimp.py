@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import gi
@@ -65,11 +66,10 @@ def _procedure(plug_in: Gimp.PlugIn, name: str) -> Gimp.Procedure:
     for number, key in enumerate(PALETTES):
         palette.add(key, number, t("Default of the server") if key == "default" else key, "")
     procedure.add_choice_argument("palette", t("Palette"), t("Palette"), palette, "default", _FLAGS)
-    for key, text in (
-        ("cel-model", "Cel model (empty: default)"),
-        ("lines-model", "Lines model (empty: default)"),
-    ):
-        procedure.add_string_argument(key, t(text), t(text), "", _FLAGS)
+    text = t("Palette of your own (TOML file)")
+    procedure.add_file_argument("palette-file", text, text, Gimp.FileChooserAction.OPEN, True, None, _FLAGS)
+    for key, text in (("cel-model", t("Cel model")), ("lines-model", t("Lines model"))):
+        procedure.add_string_argument(key, text, text, "", _FLAGS)
     for key in STACKING:
         text = class_title(key, language())
         procedure.add_boolean_argument(key.replace("_", "-"), text, text, True, _FLAGS)
@@ -96,7 +96,9 @@ def _describe(procedure: Gimp.Procedure, label: str, blurb: str) -> None:
 def reconstruct(procedure, run_mode, image, drawables, config, data):  # type: ignore[no-untyped-def]
     """The procedure `douga-reconstruct`; every end of it passes here."""
     from douga_client.errors import ClientError, Kind
+    from douga_client.palette_file import PaletteFileError
     from douga_document import DocumentError
+    from douga_texts import BAD_PALETTE
 
     try:
         done = _reconstruct(procedure, run_mode, image, list(drawables), config)
@@ -107,6 +109,9 @@ def reconstruct(procedure, run_mode, image, drawables, config, data):  # type: i
         return _ended(procedure, said=exc.text(language()) + (f"\n{command}" if command else ""))
     except DocumentError as exc:
         return _ended(procedure, said=t(str(exc)))
+    except PaletteFileError as exc:
+        path = config.get_property("palette-file").get_path()
+        return _ended(procedure, said=t(BAD_PALETTE).format(path=path, said=exc))
     except Exception as exc:
         return _ended(
             procedure, said=ClientError(Kind.BUG, said=f"{type(exc).__name__}: {exc}").text(language())
@@ -122,7 +127,7 @@ def _reconstruct(procedure, run_mode, image, drawables, config) -> bool:  # type
     from douga_client.client import open_client
     from douga_client.texts import stage_title
 
-    client = open_client(settings.read())
+    client = open_client(settings.read(), host_pid=os.getppid())  # GIMP: we end with this one result
     try:
         if run_mode == Gimp.RunMode.INTERACTIVE:
             import douga_dialogs
@@ -155,13 +160,17 @@ def _reconstruct(procedure, run_mode, image, drawables, config) -> bool:  # type
 
 
 def _choice(config):  # type: ignore[no-untyped-def]
-    from douga_client.api import Palette
-    from douga_client.choice import CLASS_KEYS, Choice
+    from pathlib import Path
 
-    palette = config.get_property("palette")
+    from douga_client.choice import CLASS_KEYS, Choice
+    from douga_client.palette_file import chosen_palette, read_palette
+
+    file, preset = config.get_property("palette-file"), config.get_property("palette")
     return Choice(
         line_width_px=config.get_property("line-width"),
-        palette=None if palette == "default" else Palette(palette),
+        palette=read_palette(Path(file.get_path()))
+        if file
+        else chosen_palette("" if preset == "default" else preset),
         cel_model=config.get_property("cel-model") or "",
         lines_model=config.get_property("lines-model") or "",
         classes=frozenset(key for key in CLASS_KEYS if config.get_property(key.replace("_", "-"))),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+BAD_PALETTE = "{path} is not a palette: {said}. To check it: douga palette show {path}"
 _JAPANESE = {
     "Reconstruct douga...": "動画を復元...",
     "Douga settings...": "Douga の設定...",
@@ -17,8 +18,14 @@ _JAPANESE = {
     "Line width (0: default)": "線の太さ (0: 既定)",
     "Palette": "パレット",
     "Default of the server": "サーバーの既定",
-    "Cel model (empty: default)": "セルのモデル (空欄: 既定)",
-    "Lines model (empty: default)": "線のモデル (空欄: 既定)",
+    "Palette of your own (TOML file)": "独自のパレット (TOML ファイル)",
+    BAD_PALETTE: "{path} はパレットではありません: {said}。確認: douga palette show {path}",
+    "Cel model": "セルのモデル",
+    "Lines model": "線のモデル",
+    "No server runs yet; one that does tells here which models it has.": (
+        "サーバーはまだ動いていません。動作中はここに使えるモデルが表示されます。"
+    ),
+    "Layers": "レイヤー",
     "Cel with mask": "マスク付きセル",
     "Server": "サーバー",
     "Token": "トークン",
@@ -32,6 +39,9 @@ _JAPANESE = {
     "Exactly one layer must be selected for this source.": "この対象ではレイヤーを一つだけ選択してください。",
     "The image is greyscale or indexed; choose Image > Mode > RGB first.": (
         "画像がグレースケールまたはインデックスです。先に「画像 > モード > RGB」を選んでください。"
+    ),
+    "The image has no layers; open a frame first.": (
+        "画像にレイヤーがありません。先にフレームを開いてください。"
     ),
     "The image was closed; nothing was added.": "画像が閉じられたため、何も追加しませんでした。",
     "The frame was converted to 8-bit sRGB for the server; your image keeps its own format.": (

@@ -2,7 +2,7 @@
 
 The encoder of masks is trained first, to give a mask back; then it stands still, and the network's own
 features have to follow those that it makes of the true mask (3.2, feature synchronisation). The losses are in
-`douga_training.isnet_losses`.
+`douga_training.alpha_losses`.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from douga_client.texts import class_title
 
 from douga.classes import DougaClass
 from douga.layers import STACKING as FROM_BELOW
+from douga.palettes import load_palette
 
 FRAME = Pixels(2, 1, "RGBA8", bytes([0, 0, 0, 255, 255, 255, 255, 255]))
 PALETTES = Path(__file__).parents[2] / "douga" / "palettes"
@@ -89,7 +90,10 @@ def test_every_class_has_a_title_in_both_languages() -> None:
 def test_the_presets_can_be_read_as_files(path: Path) -> None:
     palette = read_palette(path)
     assert [entry.class_id for entry in palette.classes] == list(range(10))
-    assert palette.name == path.stem
+    ours = load_palette(path)
+    assert palette.name == path.stem == ours.name
+    written = [[tuple(colour.to_bytes(3, "big")) for colour in entry.colors] for entry in palette.classes]
+    assert written == [list(choices) for choices in ours.colours]
     assert chosen_palette(f" {path} ") == palette
 
 

@@ -22,23 +22,19 @@ from .api import (
     Result,
     ServerInfo,
 )
+from .choice import CLASS_KEYS
 from .errors import ClientError, Kind
 
-_CLASSES = (
-    ("flat", 0xFFFFFF),
-    ("visible_line", 0x000000),
-    ("shading_line", 0x0000FF),
-    ("color_edge", 0x00FF00),
-    ("highlight_line", 0xFF0000),
-    ("book_line", 0xFF00FF),
-    ("shading_fill", 0x80C0FF),
-    ("color_fill", 0x80FF80),
-    ("highlight_fill", 0xFFFF80),
-    ("book_fill", 0xFF80FF),
+_COLOURS = (
+    *(0xFFFFFF, 0x000000, 0x0000FF, 0x00FF00, 0xFF0000),
+    *(0xFF00FF, 0x80C0FF, 0x80FF80, 0xFFFF80, 0xFF80FF),
 )
 FAKE_PALETTE = Palette(
     "fake",
-    tuple(PaletteClass(i, key, key.replace("_", " "), (rgb,)) for i, (key, rgb) in enumerate(_CLASSES)),
+    tuple(
+        PaletteClass(number, key, key.replace("_", " "), (rgb,))
+        for number, (key, rgb) in enumerate(zip(CLASS_KEYS, _COLOURS, strict=True))
+    ),
 )
 FAKE_INFO = ServerInfo(
     version="0.1.0",

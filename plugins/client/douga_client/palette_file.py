@@ -37,7 +37,7 @@ def read_palette(path: Path) -> Palette:
             document = tomllib.loads(file.read(_MOST_BYTES).decode("utf-8"))
     except (OSError, ValueError) as exc:
         raise PaletteFileError(str(exc)) from exc
-    colours = document.get("colours", document.get("colors"))
+    colours = document.get("colours")
     if not isinstance(colours, dict):
         raise PaletteFileError("the section [colours] is missing")
     unknown = sorted(set(colours) - set(CLASS_KEYS))

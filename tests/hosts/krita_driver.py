@@ -239,14 +239,14 @@ def main():
 
 
 def begin(report):
-    from . import faults
+    from . import unusual
 
     if PLAN["steps"] == ["shown"]:
         shown(report)
         return
     Krita.instance().setBatchmode(True)
     for name in PLAN["steps"]:
-        step = globals().get(name) or getattr(faults, name)
+        step = globals().get(name) or getattr(unusual, name)
         step(report)
     leave(report)
 

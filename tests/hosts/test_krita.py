@@ -60,7 +60,7 @@ def start(
     plugins = Path(home["XDG_DATA_HOME"], "krita", "pykrita")
     (plugins / "driver").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(HERE / "krita_driver.py", plugins / "driver" / "__init__.py")
-    shutil.copyfile(HERE / "krita_faults.py", plugins / "driver" / "faults.py")
+    shutil.copyfile(HERE / "krita_unusual.py", plugins / "driver" / "unusual.py")
     (plugins / "driver.desktop").write_text(DESKTOP)
     kritarc = Path(home["XDG_CONFIG_HOME"], "kritarc")
     kritarc.write_text(kritarc.read_text() + "enable_driver=true\n")

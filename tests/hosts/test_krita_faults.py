@@ -1,6 +1,6 @@
 """What goes wrong and what is unusual, in the real Krita, against a real server that is held up and killed.
 
-All of it is one run of Krita, whose steps stand in `krita_faults`; one test a matter.
+All of it is one run of Krita, whose steps stand in `krita_unusual`; one test a matter.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def frame(tmp_path_factory: pytest.TempPathFactory) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def report(frame: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """What `krita_faults` found."""
+    """What `krita_unusual` found."""
     folder = tmp_path_factory.mktemp("faults")
     small, large = folder / "frame.png", folder / "large.png"
     cv2.imwrite(str(small), frame[..., ::-1])

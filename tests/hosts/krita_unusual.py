@@ -72,6 +72,7 @@ def hidden(report):
     over.setPixelData(QByteArray(b"\x10\x20\x30\xff" * 64 * 64), 0, 0, 64, 64)
     document.rootNode().addChildNode(over, None)
     over.setVisible(False)
+    document.refreshProjection()
     pause(0.5)
     document.setActiveNode(over)
     pause(0.3)

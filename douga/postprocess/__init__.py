@@ -13,6 +13,7 @@ from douga.errors import InputError
 from douga.postprocess.areas import classify_areas
 from douga.postprocess.branches import classify_lines
 from douga.postprocess.gaps import close_gaps
+from douga.postprocess.paint import fill_thick_lines, vote_by_paint
 from douga.postprocess.skeleton import (
     around,
     drawn_path,
@@ -44,6 +45,7 @@ _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a tr
 
 def clean_douga(
     probabilities: NDArray[np.floating],
+    rgb: U8 | None = None,
     *,
     line_width_px: int = 3,
     gap_px: int = 12,
@@ -53,20 +55,27 @@ def clean_douga(
     """Turn the line network's answer into a clean douga (Kugler, 5.7, with gap closing and the closed-area
     rule).
 
-    Lines or areas -> skeleton -> specks and spurs removed -> gaps closed -> class of each branch by vote ->
-    width -> areas labelled -> class of an area by averaged probability where its border is closed and the
-    vote is clear. The same input gives the same output, and cleaning a cleaned map again leaves it as it
-    is.
+    Lines or areas, with the frame at hand: patches of one paint to one class, thick lines filled -> skeleton
+    -> specks and spurs removed -> gaps closed -> class of each branch by vote -> width -> areas labelled ->
+    class of an area by averaged probability where its border is closed and the vote is clear. The same input
+    gives the same output, and cleaning a cleaned map again, without its frame, leaves it as it is.
 
     probabilities: (10, H, W) float32 or float16, 0 to 1, one plane a class of `DougaClass`, summing to 1.
+    rgb: (H, W, 3) uint8 sRGB, the frame that they were seen in; its flat paints settle what the network
+    wavers about (`douga.postprocess.paint`).
     line_width_px: width of every line; 1 for RETAS. gap_px: longest gap that is bridged, 0 for none.
     min_line_px: shorter lines are specks. speck_px: smaller patches of an area class are specks. Raises
     InputError where the shape, the type or a width does not fit.
     """
-    _check(probabilities, line_width_px)
+    _check(probabilities, rgb, line_width_px)
     area_planes = {int(c): _plane(probabilities, c) for c in AREA_CLASSES}
     line_probability = _line_probability(probabilities)
-    raw_lines = padded((line_probability > 0.5).view(np.uint8))
+    lines_seen = (line_probability > 0.5).view(np.uint8)
+    if rgb is not None:
+        area_planes = vote_by_paint(area_planes, lines_seen, rgb)
+        drawn = _plane(probabilities, DougaClass.VISIBLE_LINE) + _plane(probabilities, DougaClass.BOOK_LINE)
+        lines_seen = fill_thick_lines(lines_seen, (drawn > 0.5).view(np.uint8), rgb)
+    raw_lines = padded(lines_seen)
     skeleton = drawn_path(raw_lines, line_width_px)
     if skeleton is None:
         skeleton = _first_skeleton(without_pinholes(raw_lines, _PINHOLE_PX), _trace_excess(probabilities))
@@ -78,7 +87,7 @@ def clean_douga(
     return ClassMap(np.where(lines > 0, lines, ids))
 
 
-def _check(probabilities: NDArray[np.floating], line_width_px: int) -> None:
+def _check(probabilities: NDArray[np.floating], rgb: U8 | None, line_width_px: int) -> None:
     if not isinstance(probabilities, np.ndarray) or probabilities.dtype not in (np.float16, np.float32):
         got = getattr(probabilities, "dtype", type(probabilities).__name__)
         raise InputError(
@@ -88,6 +97,11 @@ def _check(probabilities: NDArray[np.floating], line_width_px: int) -> None:
         raise InputError(
             f"probabilities: expected shape ({NUM_CLASSES}, H, W), got {probabilities.shape}; "
             "put the classes first"
+        )
+    if rgb is not None and (rgb.dtype != np.uint8 or rgb.shape != (*probabilities.shape[1:], 3)):
+        raise InputError(
+            f"rgb: expected the frame, uint8 of shape {(*probabilities.shape[1:], 3)}, got {rgb.dtype} of "
+            f"{rgb.shape}; give the frame that the probabilities were seen in, or None"
         )
     if not 1 <= line_width_px <= 15:
         raise InputError(

@@ -18,7 +18,7 @@ import numpy as np
 from douga.errors import DougaError
 from douga.pipeline import Probabilities
 from douga.postprocess import clean_douga
-from douga.types import CelMask
+from douga.types import U8, CelMask
 from douga_server.jobs import Answer, Job, Model, ModelUse, Progress, Region, Stage, Stopped
 from douga_server.models import ServedStages, find_model, memory_short
 
@@ -220,22 +220,26 @@ def _see(work: _Work) -> _Seen:
             mask = stages.find_cel(job.frame, cel, region, on_step)
     with work.stage(Stage.LINES) as on_step:
         probabilities = stages.find_lines(job.frame, mask, lines, region, on_step)
-    return _Seen(_cut(mask, region), probabilities)
+    seen = mask if region is None else CelMask(_part(mask.mask, region))
+    return _Seen(seen, probabilities)
 
 
 def _clean(work: _Work, seen: _Seen) -> Answer:
     """Line classes -> cleaned classes."""
     with work.stage(Stage.CLEANING):
-        classes = clean_douga(seen.probabilities, line_width_px=work.job.options.line_width_px)
+        job = work.job
+        rgb = _part(job.frame.rgb, job.options.region)
+        classes = clean_douga(seen.probabilities, rgb, line_width_px=job.options.line_width_px)
     uses = tuple(ModelUse(model.stage, model.name, model.sha256) for model in work.models)
     return Answer(seen.cel_mask, classes, uses, work.stages.device, work.seconds)
 
 
-def _cut(mask: CelMask, region: Region | None) -> CelMask:
+def _part(plane: U8, region: Region | None) -> U8:
+    """The region of an image, (H, W) or (H, W, 3), or all of it."""
     if region is None:
-        return mask
+        return plane
     rows = slice(region.y, region.y + region.height)
-    return CelMask(np.ascontiguousarray(mask.mask[rows, region.x : region.x + region.width]))
+    return np.ascontiguousarray(plane[rows, region.x : region.x + region.width])
 
 
 def _caught(work: _Work, step: Callable[[], _Made]) -> _Made | DougaError | Stopped:

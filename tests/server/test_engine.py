@@ -214,7 +214,7 @@ def test_one_is_cleaned_while_the_networks_look_at_the_next(
     met = threading.Barrier(2, timeout=PATIENCE_S)
     told: list[str] = []
 
-    def clean_slowly(probabilities: Any, *, line_width_px: int) -> Any:
+    def clean_slowly(probabilities: Any, rgb: Any, *, line_width_px: int) -> Any:
         if not told:
             met.wait()  # for the networks of the second job
         told.append("cleaned")
@@ -237,7 +237,7 @@ def test_only_so_many_pixels_are_past_the_networks(
     journal = tmp_path / "journal"
     seen_while_cleaning = []
 
-    def clean_noting(probabilities: Any, **_: Any) -> Any:
+    def clean_noting(probabilities: Any, *_: Any, **__: Any) -> Any:
         seen_while_cleaning.append(journal.read_text().count("\n"))
         return np.zeros(probabilities.shape[1:], np.uint8)
 

@@ -56,7 +56,7 @@ def probe_frame(picture: str, cel: str, lines: str, device: str) -> dict[str, fl
         marks.append(time.perf_counter())
         probabilities = stages.find_lines(frame, mask)
         marks.append(time.perf_counter())
-        clean_douga(probabilities)
+        clean_douga(probabilities, frame.rgb)
         marks.append(time.perf_counter())
         rounds.append([end - start for start, end in pairwise(marks)])
     warm = rounds[1:]  # the first one also sets up the convolutions

@@ -1,0 +1,323 @@
+"""Cutouts: what the networks answer, what it becomes, and the command from argv to files."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import OpenEXR
+import pytest
+import torch
+
+from douga.checkpoint import LoadedNetwork, WeightsInfo, save_network
+from douga.cli import main
+from douga.commands import cutout_equipment
+from douga.commands.session import Equipment
+from douga.cutout import Alpha, cut_out, find_alpha, seen_size
+from douga.cutout_results import Background
+from douga.cutout_weights import default_model, load_cutout_network
+from douga.errors import CheckpointError, InputError
+from douga.frame_io import read_frame
+from douga.inference import predict
+from douga.networks.gcn import Gcn, GcnConfig
+from douga.networks.isnet import IsNet, IsNetConfig
+from douga.preprocess import to_tensor
+from douga.types import Frame
+
+TINY = GcnConfig(classes=1, kernel_size=5, width=8, context_px=64, detail_width=8)
+EXAMPLE = Path(__file__).parents[2] / "examples" / "frame.png"
+
+
+def frame_of(height: int, width: int, seed: int = 0) -> Frame:
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (max(1, height // 8), max(1, width // 8), 3)).astype(np.uint8)
+    return Frame(np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8))
+
+
+def saved(path: Path, network: torch.nn.Module, info: WeightsInfo) -> LoadedNetwork:
+    save_network(path, network, info, half=False)
+    return load_cutout_network(str(path), "cpu")
+
+
+def tiny_gcn(path: Path, bias: float | None = None) -> LoadedNetwork:
+    """A network as training saves it. bias: answer this logit everywhere."""
+    torch.manual_seed(0)
+    network = Gcn(TINY)
+    if bias is not None:
+        assert network.detail is not None
+        last = network.detail.last[-1]
+        torch.nn.init.zeros_(last.weight)
+        torch.nn.init.constant_(last.bias, bias)
+    return saved(path, network, WeightsInfo("cutout", TINY, "color", 1))
+
+
+# -- networks ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (7, 40), (61, 83), (96, 128)])
+def test_any_size_in_the_same_size_out(tmp_path: Path, size_hw: tuple[int, int]) -> None:
+    frame = frame_of(*size_hw)
+    cutout = cut_out(find_alpha(frame, tiny_gcn(tmp_path / "w.safetensors")))
+    assert cutout.alpha.shape == size_hw
+    assert cutout.colours.shape == (*size_hw, 3)
+    for plane in (cutout.alpha, cutout.colours):
+        assert plane.dtype == np.float32
+        assert 0 <= plane.min() <= plane.max() <= 1
+
+
+@pytest.mark.parametrize(("bias", "wanted"), [(-6.0, 0.0), (0.0, 0.5), (6.0, 1.0), (-2.0, None)])
+def test_an_answer_is_never_stretched_by_its_own_extremes(
+    tmp_path: Path, bias: float, wanted: float | None
+) -> None:
+    alpha = find_alpha(frame_of(40, 60), tiny_gcn(tmp_path / "w.safetensors", bias)).values
+    if wanted is None:
+        wanted = (1 / (1 + np.exp(2)) - 4 / 255) / (247 / 255)
+    np.testing.assert_allclose(alpha, wanted, atol=2e-3)
+    if wanted in (0.0, 1.0):
+        assert (alpha == wanted).all()  # no haze over an empty frame, no holes in a full one
+
+
+def test_an_empty_frame_gives_an_empty_alpha_with_real_weights() -> None:
+    network = load_cutout_network("cel-small", "cpu")
+    alpha = find_alpha(Frame(np.full((270, 480, 3), 255, np.uint8)), network)
+    assert not alpha.values.any()
+    assert not cut_out(alpha).colours.any()
+
+
+def test_stage_ones_mask_is_a_hard_cutout() -> None:
+    frame = Frame(cv2.resize(read_frame(EXAMPLE).rgb, (480, 270), interpolation=cv2.INTER_AREA))
+    alpha = find_alpha(frame, load_cutout_network("cel-small", "cpu")).values
+    assert set(np.unique(alpha)) == {0.0, 1.0}
+
+
+def test_bands_of_a_large_frame_have_seams_of_rounding_only(tmp_path: Path) -> None:
+    network = tiny_gcn(tmp_path / "w.safetensors")
+    image = to_tensor(frame_of(700, 300).rgb)
+    whole = predict(network, image, precision=torch.float32)
+    banded = predict(network, image, precision=torch.float32, band_px=300 * 64)
+    assert whole.dtype == torch.float32
+    assert float(whole.max() - whole.min()) > 0.05  # else nothing was compared
+    torch.testing.assert_close(banded, whole, atol=1 / 2550, rtol=0)  # a tenth of one step of 8 bits
+
+
+def test_published_kinds_see_the_frame_at_their_own_scale(tmp_path: Path) -> None:
+    config = IsNetConfig(width=4)
+    torch.manual_seed(0)
+    info = WeightsInfo("cutout", config, "color", 0, kind="isnet")  # type: ignore[arg-type]
+    network = saved(tmp_path / "w.safetensors", IsNet(config), info)
+    assert next(network.network.parameters()).dtype == torch.bfloat16
+    small = find_alpha(frame_of(90, 160), network)
+    assert small.values.shape == (90, 160)
+    assert small.frame.warnings == ()
+    large = find_alpha(frame_of(1080, 1920), network)
+    assert large.values.shape == (1080, 1920)
+    assert large.frame.warnings == (
+        "the network saw the frame at 1376 x 768 px; its alpha was enlarged from there",
+    )
+
+
+@pytest.mark.parametrize("size_hw", [(1080, 1920), (2160, 4096), (1, 5000), (600, 400)])
+def test_the_scale_of_published_kinds(size_hw: tuple[int, int]) -> None:
+    height, width = seen_size(size_hw)
+    assert height % 32 == width % 32 == 0
+    if min(size_hw) > 1:
+        assert height * width == pytest.approx(1024 * 1024, rel=0.05)
+        assert width / height == pytest.approx(size_hw[1] / size_hw[0], rel=0.05)
+
+
+def test_weights_that_know_no_alpha_are_refused() -> None:
+    with pytest.raises(CheckpointError, match="stage 'lines' know no alpha"):
+        load_cutout_network("lines-small", "cpu")
+    with pytest.raises(CheckpointError, match=r"nowhere\.safetensors: no such weights"):
+        load_cutout_network("nowhere.safetensors", "cpu")
+
+
+def test_imported_weights_come_before_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder = tmp_path / "douga" / "weights"
+    folder.mkdir(parents=True)
+    tiny_gcn(folder / "toonout.safetensors")
+    assert default_model() == "toonout"
+    assert load_cutout_network("toonout", "cpu").path == folder / "toonout.safetensors"
+    tiny_gcn(folder / "other.safetensors")
+    with pytest.raises(CheckpointError, match="name one: other, toonout"):
+        default_model()
+
+
+def test_an_alpha_of_another_size_is_refused() -> None:
+    with pytest.raises(InputError, match="the frame's size"):
+        Alpha(frame_of(8, 9), np.zeros((9, 8), np.float32))
+
+
+# -- the command ---------------------------------------------------------------------------------------------
+
+
+def soft_disk(frame: Frame) -> Alpha:
+    """What a network would say of `draw`: a disk with an edge of 8 px, and a quarter of it half clear."""
+    y, x = np.mgrid[0 : frame.size_hw[0], 0 : frame.size_hw[1]]
+    alpha = np.clip((20 - np.hypot(y - 30, x - 40)) / 8 + 0.5, 0, 1).astype(np.float32)
+    return Alpha(frame, alpha)
+
+
+def draw(path: Path) -> Path:
+    """A red disk composited over blue with the alpha of `soft_disk`."""
+    plain = Frame(np.zeros((60, 80, 3), np.uint8))
+    alpha = soft_disk(plain).values[..., None]
+    rgb = alpha * np.float32([220, 30, 20]) + (1 - alpha) * np.float32([10, 20, 230])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), np.rint(rgb)[..., ::-1])
+    return path
+
+
+@pytest.fixture
+def _fake_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def equip(args: object) -> Equipment:
+        weights = {"cutout": {"name": "fake", "sha256": "0" * 64}}
+        stabilise = getattr(args, "stabilise")  # noqa: B009
+        return cutout_equipment.equip_cutouts(soft_disk, "cpu", weights, stabilise=stabilise)
+
+    monkeypatch.setattr(cutout_equipment, "load_cutout_equipment", equip)
+
+
+def read(path: Path) -> np.ndarray:
+    image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None, path
+    return image if image.ndim == 2 else np.ascontiguousarray(image[..., [2, 1, 0, 3][: image.shape[2]]])
+
+
+def files(folder: Path) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_straight_cutout_and_alpha(tmp_path: Path) -> None:
+    source, out = draw(tmp_path / "in" / "A0001.png"), tmp_path / "out"
+    assert main(["cutout", str(source), "--out", str(out)]) == 0
+    assert files(out) == {"cutout/A0001.png", "alpha/A0001.png", "manifest.json"}
+    rgba, alpha = read(out / "cutout" / "A0001.png"), read(out / "alpha" / "A0001.png")
+    assert rgba.dtype == alpha.dtype == np.uint8
+    np.testing.assert_array_equal(rgba[..., 3], alpha)
+    np.testing.assert_array_equal(alpha, np.rint(soft_disk(read_frame(source)).values * 255))
+    soft = (alpha > 40) & (alpha < 255)
+    assert soft.sum() > 500
+    assert np.abs(rgba[soft][:, :3].astype(int) - [220, 30, 20]).max() <= 6  # no blue is left in it
+    assert not rgba[:5, :5].any()
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_every_form_tells_the_same(tmp_path: Path) -> None:
+    source, out = draw(tmp_path / "in" / "A0001.png"), tmp_path / "out"
+    more = ["--premultiplied", "--background", "#00b140", "--depth", "16", "--exr"]
+    assert main(["cutout", str(source), "--out", str(out), *more]) == 0
+    kinds = {f"{kind}/A0001.png" for kind in ("cutout", "alpha", "premultiplied", "preview")}
+    assert files(out) == kinds | {"exr/A0001.exr", "manifest.json"}
+    straight = read(out / "cutout" / "A0001.png").astype(np.float64) / 65535
+    alpha = straight[..., 3:]
+    assert (read(out / "alpha" / "A0001.png") % 257).any()  # more than 8 bits stretched to 16
+    associated = read(out / "premultiplied" / "A0001.png").astype(np.float64) / 65535
+    np.testing.assert_allclose(associated[..., :3], straight[..., :3] * alpha, atol=2 / 65535)
+    preview = read(out / "preview" / "A0001.png")
+    wanted = straight[..., :3] * alpha + np.array([0, 0xB1, 0x40]) / 255 * (1 - alpha)
+    np.testing.assert_allclose(preview / 255, wanted, atol=0.6 / 255)
+    with OpenEXR.File(str(out / "exr" / "A0001.exr")) as file:
+        pixels = file.channels()["RGBA"].pixels.astype(np.float64)
+        assert file.header()["chromaticities"][:2] == pytest.approx((0.64, 0.33))
+    np.testing.assert_allclose(pixels[..., 3:], alpha, atol=1e-3)
+    linear = ((straight[..., :3] + 0.055) / 1.055) ** 2.4
+    bright = straight[..., :3] > 0.1
+    np.testing.assert_allclose(pixels[..., :3][bright], (linear * alpha)[bright], atol=1e-3)
+
+
+def test_a_16_bit_png_is_read_by_another_program_as_it_was_meant(tmp_path: Path) -> None:
+    from PIL import Image
+
+    from douga.export.png import encode_png
+
+    values = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30) * 109
+    (tmp_path / "x.png").write_bytes(encode_png(values))
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / "x.png")), values)
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_a_second_run_makes_only_what_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2):
+        draw(tmp_path / "in" / f"A{number:04d}.png")
+    command = ["cutout", str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
+    before = (tmp_path / "out" / "cutout" / "A0001.png").stat().st_mtime_ns
+    assert main(command) == 0
+    assert "all 2 frames are there already" in capsys.readouterr().out
+    assert main([*command, "--exr"]) == 0
+    assert (tmp_path / "out" / "exr" / "A0002.exr").exists()
+    assert (tmp_path / "out" / "cutout" / "A0001.png").stat().st_mtime_ns == before
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_a_broken_frame_leaves_the_others_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    draw(tmp_path / "in" / "A0001.png")
+    (tmp_path / "in" / "A0002.png").write_bytes(b"no picture")
+    assert main(["cutout", str(tmp_path / "in"), "--out", str(tmp_path / "out")]) == 1
+    assert "A0002" in capsys.readouterr().err
+    records = json.loads((tmp_path / "out" / "manifest.json").read_text())["frames"]
+    assert [("error" in record) for record in records] == [False, True]
+
+
+def test_without_weights_nothing_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from douga import cutout_weights
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "nothing"))
+    monkeypatch.setattr(cutout_weights, "shipped_weights", dict)
+    source = draw(tmp_path / "A.png")
+    assert main(["cutout", str(source), "--out", str(tmp_path / "out")]) == 2
+    assert "--model cel-small" in capsys.readouterr().err
+    assert files(tmp_path / "out") <= {"manifest.json"}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--background", "no-colour"], "no such file, and no colour"),
+        (["--model", "lines-small"], "know no alpha"),
+        (["--device", "cuda:9"], "this machine has none such"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence_and_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], says: str
+) -> None:
+    source = draw(tmp_path / "A.png")
+    assert main(["cutout", str(source), "--out", str(tmp_path / "out"), *options]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_real_network_from_argv_to_files(tmp_path: Path) -> None:
+    tiny_gcn(tmp_path / "w.safetensors")
+    source = draw(tmp_path / "A.png")
+    out = tmp_path / "out"
+    assert main(["cutout", str(source), "--out", str(out), "--model", str(tmp_path / "w.safetensors")]) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert set(manifest["run"]["weights"]) == {"cutout"}
+    network = load_cutout_network(str(tmp_path / "w.safetensors"), "cpu")
+    alpha = find_alpha(read_frame(source), network).values
+    np.testing.assert_array_equal(read(out / "alpha" / "A.png"), np.rint(alpha * 255))
+
+
+def test_a_picture_behind_covers_the_frame() -> None:
+    picture = np.zeros((10, 40, 3), np.uint8)
+    picture[:, 20:] = 255
+    fitted = Background(picture).fitted((20, 20))
+    assert fitted.shape == (20, 20, 3)
+    assert fitted[:, 0].max() == 0
+    assert fitted[:, -1].min() == 1
+    assert (Background.of_colour((0, 255, 51)).fitted((3, 4)) == np.float32([0, 1, 0.2])).all()
+
+
+def test_a_cutout_keeps_the_frames_warnings() -> None:
+    frame = replace(frame_of(8, 8), warnings=("told",))
+    assert cut_out(Alpha(frame, np.ones((8, 8), np.float32))).frame.warnings == ("told",)

@@ -8,6 +8,7 @@ import numpy as np
 from douga.checkpoint import LoadedNetwork
 from douga.errors import CheckpointError
 from douga.inference import Box, OnStep, predict_near_borders
+from douga.paint import vote_by_paint
 from douga.preprocess import to_tensor
 from douga.types import F32, U8, CelMask, Frame
 
@@ -15,6 +16,7 @@ from douga.types import F32, U8, CelMask, Frame
 _SPECK_SHARE = 64 / (1920 * 1080)
 # How far from a border of the small answer full resolution still decides: 48 px at 1920 x 1080.
 _BORDER_CELLS = 8
+_CLEAR = 0.4  # by how much a patch of one paint must be rather cel than background, or the reverse
 
 
 def cel_probability(
@@ -44,12 +46,15 @@ def find_cel(
     region: Box | None = None,
     on_step: OnStep = lambda share: None,
 ) -> CelMask:
-    """Separate cel from background and books, without specks. Returns a mask of the frame's size.
+    """Separate cel from background and books, without specks; a patch of one paint is the one or the other.
+
+    Returns a mask of the frame's size.
 
     region: where it has to be exact; outside of it the context's small answer is enough. Otherwise as above.
     """
     probability = cel_probability(frame, network, region=region, on_step=on_step)
-    mask = (probability >= 0.5).astype(np.uint8)
+    voted = vote_by_paint({0: 1 - probability, 1: probability}, frame.rgb, clear=_CLEAR)
+    mask = (voted[1] >= 0.5).astype(np.uint8)
     speck_px = round(_SPECK_SHARE * mask.size)
     return CelMask((1 - without_specks(1 - without_specks(mask, speck_px), speck_px)) * np.uint8(255))
 

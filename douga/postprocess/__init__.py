@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from douga.classes import AREA_CLASSES, LINE_CLASSES, NUM_CLASSES, TRACE_CLASSES, DougaClass
 from douga.errors import InputError
+from douga.paint import vote_by_paint
 from douga.postprocess.areas import classify_areas
 from douga.postprocess.branches import classify_lines
 from douga.postprocess.gaps import close_gaps
-from douga.postprocess.paint import fill_thick_lines, vote_by_paint
 from douga.postprocess.skeleton import (
     around,
     drawn_path,
@@ -31,6 +31,7 @@ from douga.postprocess.skeleton import (
     widen,
     without_pinholes,
 )
+from douga.postprocess.thick_lines import fill_thick_lines
 from douga.types import F32, U8, ClassMap
 
 __all__ = ["clean_douga"]
@@ -62,7 +63,7 @@ def clean_douga(
 
     probabilities: (10, H, W) float32 or float16, 0 to 1, one plane a class of `DougaClass`, summing to 1.
     rgb: (H, W, 3) uint8 sRGB, the frame that they were seen in; its flat paints settle what the network
-    wavers about (`douga.postprocess.paint`).
+    wavers about (`douga.paint`).
     line_width_px: width of every line; 1 for RETAS. gap_px: longest gap that is bridged, 0 for none.
     min_line_px: shorter lines are specks. speck_px: smaller patches of an area class are specks. Raises
     InputError where the shape, the type or a width does not fit.
@@ -72,7 +73,7 @@ def clean_douga(
     line_probability = _line_probability(probabilities)
     lines_seen = (line_probability > 0.5).view(np.uint8)
     if rgb is not None:
-        area_planes = vote_by_paint(area_planes, lines_seen, rgb)
+        area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
         drawn = _plane(probabilities, DougaClass.VISIBLE_LINE) + _plane(probabilities, DougaClass.BOOK_LINE)
         lines_seen = fill_thick_lines(lines_seen, (drawn > 0.5).view(np.uint8), rgb)
     raw_lines = padded(lines_seen)

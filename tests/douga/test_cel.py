@@ -1,8 +1,14 @@
-"""Stage one's mask after the network: specks."""
+"""Stage one's mask after the network: patches of one paint, specks."""
+
+from typing import cast
 
 import numpy as np
+import pytest
 
-from douga.cel import without_specks
+from douga import cel
+from douga.cel import find_cel, without_specks
+from douga.checkpoint import LoadedNetwork
+from douga.types import Frame
 
 
 def test_islands_go_and_what_is_large_enough_stays() -> None:
@@ -20,3 +26,18 @@ def test_islands_go_and_what_is_large_enough_stays() -> None:
     np.testing.assert_array_equal(two[:3], mask[:3])
     np.testing.assert_array_equal(without_specks(mask, 3)[:, 2:], 0)
     np.testing.assert_array_equal(without_specks(mask, 0), mask)
+
+
+def test_a_patch_of_one_paint_is_cel_as_a_whole_or_not_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = np.full((60, 90, 3), (90, 140, 200), np.uint8)
+    rgb[10:50, 30:80] = (210, 90, 80)  # a coat, of which the network sees three quarters
+    seen = np.full((60, 90), 0.1, np.float32)
+    seen[10:50, 30:67] = 0.95
+    monkeypatch.setattr(cel, "cel_probability", lambda *_, **__: seen)
+    coat = np.zeros((60, 90), np.uint8)
+    coat[10:50, 30:80] = 255
+    nobody = cast(LoadedNetwork, None)
+    np.testing.assert_array_equal(find_cel(Frame(rgb, "coat"), nobody).mask, coat)
+    seen[10:50, 30:67] = 0.55  # too unsure to speak for all of it
+    found = find_cel(Frame(rgb, "coat"), nobody).mask
+    assert not found[:, 67:].any()

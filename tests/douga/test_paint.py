@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from douga.classes import AREA_CLASSES, NUM_CLASSES, DougaClass
 from douga.errors import InputError
+from douga.paint import vote_by_paint
 from douga.postprocess import clean_douga
-from douga.postprocess.paint import fill_thick_lines, vote_by_paint
+from douga.postprocess.thick_lines import fill_thick_lines
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -45,7 +46,7 @@ def best(planes: dict[int, F32]) -> U8:
 
 @pytest.mark.parametrize("noise", [0, 2])
 def test_an_area_of_one_paint_becomes_one_class(noise: int) -> None:
-    voted = best(vote_by_paint(wavering(1), np.zeros((80, 120), np.uint8), two_tones(noise)))
+    voted = best(vote_by_paint(wavering(1), two_tones(noise)))
     assert (voted[:, :57] == FLAT).all()
     assert (voted[:, 63:] == SHADE).all()
 
@@ -55,7 +56,7 @@ def test_where_paints_run_into_each_other_nothing_is_decided() -> None:
     rgb = np.repeat(np.repeat(ramp[None, :, None], 80, 0), 3, 2)
     planes = {int(c): np.full((80, 120), 0.02, np.float32) for c in AREA_CLASSES}
     planes[FLAT][:, :60], planes[SHADE][:, 60:] = 0.9, 0.9
-    voted = vote_by_paint(planes, np.zeros((80, 120), np.uint8), rgb)
+    voted = vote_by_paint(planes, rgb)
     for c, plane in planes.items():
         np.testing.assert_array_equal(voted[c], plane)
 
@@ -65,7 +66,7 @@ def test_a_line_keeps_paints_apart_that_are_alike() -> None:
     lines[:, 58:62] = 1
     planes = {int(c): np.full((80, 120), 0.02, np.float32) for c in AREA_CLASSES}
     planes[FLAT][:, :60], planes[SHADE][:, 60:] = 0.9, 0.9
-    voted = best(vote_by_paint(planes, lines, rgb))
+    voted = best(vote_by_paint(planes, rgb, lines=lines))
     assert (voted[:, :58] == FLAT).all()
     assert (voted[:, 62:] == SHADE).all()
 
@@ -73,7 +74,7 @@ def test_a_line_keeps_paints_apart_that_are_alike() -> None:
 @pytest.mark.parametrize("size_hw", [(1, 1), (1, 7), (5, 2), (33, 47)])
 def test_frames_of_any_size_can_be_voted_on(size_hw: tuple[int, int]) -> None:
     planes = {int(c): np.full(size_hw, 0.2, np.float32) for c in AREA_CLASSES}
-    voted = vote_by_paint(planes, np.zeros(size_hw, np.uint8), np.zeros((*size_hw, 3), np.uint8))
+    voted = vote_by_paint(planes, np.zeros((*size_hw, 3), np.uint8))
     assert {plane.shape for plane in voted.values()} == {size_hw}
 
 

@@ -247,6 +247,7 @@ def killed():
 
     queue = package("session").queue()
     image = bpy.data.images.load(JOB["frame"])
+    Path(JOB["hold"]).write_text("")
     task = added(queue, image.name)
     until_s = time.monotonic() + 90
     while not task.is_done and time.monotonic() < until_s:
@@ -258,6 +259,36 @@ def killed():
         time.sleep(0.002)
     FOUND.update(said=str(task.error), done=task.is_done, images=len(results()), pid=JOB["pid"])
     FOUND["slice_s"] = queue.longest_slice_s
+
+
+def crowded():
+    """Others have filled the server's queue; a little later they are done."""
+    client, settings = package("douga_client.client"), package("douga_client.settings")
+    api, pixels = package("douga_client.api"), package("douga_client.image")
+    held = Path(JOB["hold"])
+    held.write_text("")
+    others = client.open_client(settings.read(), max_under_way=3)
+    frame = pixels.Pixels(8, 8, "RGB8", bytes(192))
+    jobs = [others.submit(api.ReconstructRequest(frame)) for _ in range(3)]
+    _ticked(others.pump, lambda: all(job.stage in ("queued", "cel") for job in jobs))
+    queue = package("session").queue()
+    task = added(queue, bpy.data.images.load(JOB["frame"]).name)
+    _ticked(queue.tick, lambda: task.job is not None and task.stage == "waiting")
+    start_s = time.monotonic()
+    _ticked(queue.tick, lambda: task.is_done or time.monotonic() > start_s + 1.0)
+    FOUND["waits"] = [task.stage, task.is_done]
+    held.unlink()
+    _ticked(queue.tick, lambda: task.is_done)
+    others.close()
+    FOUND.update(said=str(task.error), images=len(results()))
+
+
+def _ticked(tick, done):
+    """As a timer would; gives up after a minute."""
+    until_s = time.monotonic() + 60
+    while not done() and time.monotonic() < until_s:
+        tick()
+        time.sleep(0.002)
 
 
 def added(queue, name):
@@ -290,13 +321,14 @@ def large():
     image.generated_type = "UV_GRID"
     steps = timed_steps(queue)
     task = added(queue, "large")
+    len(image.pixels)  # Blender makes them when they are first asked for
     slices = []
     while not task.is_done:
-        start_s = time.perf_counter()
+        start_s, work_s = time.perf_counter(), time.thread_time()
         queue.tick()
-        slices.append(time.perf_counter() - start_s)
+        slices.append((time.thread_time() - work_s, time.perf_counter() - start_s))
     FOUND.update(said=str(task.error), images=[i.name for i in results()], slices=sorted(slices)[-4:])
-    FOUND["seconds"], FOUND["steps"] = sum(slices), sorted(steps)[-6:]
+    FOUND["seconds"], FOUND["steps"] = sum(spent_s for _, spent_s in slices), sorted(steps)[-6:]
 
 
 def timing():
@@ -305,6 +337,9 @@ def timing():
     image = bpy.data.images.load(JOB["frame"])
     FOUND["clicks"] = []
     steps = timed_steps(queue)
+    if JOB["seen"]:
+        queue.warm()
+        _ticked(queue.tick, lambda: queue.is_warm)
     for _ in range(JOB.get("clicks", 3)):
         queue.longest_slice_s, start_s = 0.0, time.perf_counter()
         task = added(queue, image.name)

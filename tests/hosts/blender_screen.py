@@ -14,8 +14,9 @@ import bpy
 
 JOB = json.loads(Path(sys.argv[sys.argv.index("--") + 1]).read_text())
 OUT = Path(JOB["out"])
-FOUND: dict = {"gap_s": 0.0}
-_last_s = 0.0
+FOUND: dict = {}
+_gap: dict = {"s": 0.0, "work_s": 0.0}  # the longest that the screen was held up, and for how long we worked
+_last: tuple = ()
 
 
 def area_of(kind):
@@ -78,7 +79,7 @@ def shot(name):
 
 
 def story():
-    """Cancel by Esc, then a frame to its end, the group, and what the panel says where nobody answers."""
+    """Cancel by Esc, a frame to its end, group and EXR, Japanese, what is said where nobody answers."""
     yield from pause(1.5)
     bpy.ops.preferences.addon_enable(module="douga_blender")
     queue = sys.modules["douga_blender.session"].queue()
@@ -104,6 +105,9 @@ def story():
     yield from timed(queue)
     yield from node_group()
     shot("done.png")
+    yield from exported()
+    yield from settings_page("settings.png")
+    yield from japanese()
     yield from undo()
     if JOB.get("breaks"):
         package = sys.modules["douga_blender.preferences"]
@@ -119,15 +123,15 @@ def story():
 
 def timed(queue):
     """A frame to its end, with the longest time that the screen was held up."""
-    global _last_s
     with area_of("IMAGE_EDITOR")[1]:
-        queue.longest_slice_s, FOUND["gap_s"], start_s = 0.0, 0.0, time.perf_counter()
+        queue.longest_slice_s, start_s = 0.0, time.perf_counter()
+        _gap.update(s=0.0, work_s=0.0)
         bpy.ops.douga.reconstruct("INVOKE_DEFAULT", image=Path(JOB["frame"]).name)
     task = queue.tasks[0]
     while not task.is_done:
         yield
     FOUND["click_s"] = time.perf_counter() - start_s
-    FOUND.update(slice_s=queue.longest_slice_s, work_gap_s=FOUND["gap_s"], said=str(task.error))
+    FOUND.update(slice_s=queue.longest_slice_s, gap=dict(_gap), said=str(task.error))
     FOUND.update(server_s=task.server_s, images=task.made)
     yield from pause(1.0)
     shown = area_of("IMAGE_EDITOR")[0].spaces.active.image
@@ -165,6 +169,43 @@ def node_group():
     FOUND["viewer"] = list(viewed.size) if viewed else []
 
 
+def exported():
+    """The multilayer EXR, by the operator's timer."""
+    path = OUT / "shown.exr"
+    with area_of("IMAGE_EDITOR")[1]:
+        _gap.update(s=0.0, work_s=0.0)
+        FOUND["exr"] = {"begun": sorted(bpy.ops.douga.export("EXEC_DEFAULT", filepath=str(path)))}
+    until_s = time.monotonic() + 60
+    while not path.exists() and time.monotonic() < until_s:
+        yield
+    FOUND["exr"].update(_gap, bytes=path.stat().st_size if path.exists() else 0)
+
+
+def settings_page(name):
+    """Blender's preferences at our page, in a window of their own."""
+    windows = bpy.context.window_manager.windows
+    with area_of("IMAGE_EDITOR")[1]:
+        bpy.ops.douga.settings()
+    yield from pause(2.0)
+    FOUND["windows"] = len(windows)
+    shot(name)
+    with bpy.context.temp_override(window=windows[-1]):
+        bpy.ops.wm.window_close()
+    yield from pause(0.5)
+
+
+def japanese():
+    """The panel and the page in Japanese, then English again."""
+    view = bpy.context.preferences.view
+    view.language, view.use_translate_interface = "ja_JP", True
+    yield from pause(1.5)
+    shot("japanese.png")
+    FOUND["japanese"] = sys.modules["douga_blender.texts"].translated("Reconstruct douga")
+    yield from settings_page("japanese_settings.png")
+    view.language = "en_US"
+    yield from pause(0.5)
+
+
 def undo():
     """Two undo steps: the group goes, then the images."""
     before = [len(bpy.data.node_groups), sum(1 for i in bpy.data.images if i.get("douga_result"))]
@@ -176,11 +217,12 @@ def undo():
 
 def turn():
     """One turn of the timer."""
-    global _last_s
-    now_s = time.perf_counter()
-    if _last_s:
-        FOUND["gap_s"] = max(FOUND["gap_s"], now_s - _last_s)
-    _last_s = now_s
+    global _last
+    now = time.perf_counter(), time.thread_time()
+    if _last:
+        _gap["s"] = max(_gap["s"], now[0] - _last[0])
+        _gap["work_s"] = max(_gap["work_s"], now[1] - _last[1])
+    _last = now
     try:
         next(STEPS)
     except Exception as exc:

@@ -66,12 +66,12 @@ def tree(node):
     return [[child.name(), child.type(), child.colorLabel(), tree(child)] for child in node.childNodes()]
 
 
-def dump(document, stem):
-    """The pixels of our layers as raw files; returns their names and sizes."""
+def dump(document, stem, read=lambda node, *area: node.pixelData(*area)):
+    """The pixels of our layers as raw files; returns their names and paths."""
     w, h, found = document.width(), document.height(), {}
     for group in document.rootNode().childNodes():
         for node in group.childNodes():
-            pixels = bytes(node.pixelData(0, 0, w, h))
+            pixels = bytes(read(node, 0, 0, w, h))
             path = REPORT.with_name(f"{stem}-{len(found)}.raw")
             path.write_bytes(pixels)
             found[node.name()] = str(path)
@@ -150,11 +150,13 @@ def frames(report):
     dock.first.setValue(2)
     dock.last.setValue(3)
     report["frames_run"] = run(dock)
-    report["keyframes"] = [
-        [node.name(), node.hasKeyframeAtTime(2), node.hasKeyframeAtTime(3), node.hasKeyframeAtTime(4)]
-        for group in document.rootNode().childNodes()
-        for node in group.childNodes()
-    ]
+    pause(1.0)
+    made = [node for group in document.rootNode().childNodes() for node in group.childNodes()]
+    report["keyframes"] = [[node.name(), *map(node.hasKeyframeAtTime, (2, 3, 4))] for node in made]
+    report["frame_layers"] = dump(document, "frames", lambda node, *area: node.pixelDataAtTime(*area, 3))
+    report["frame_before"] = [bytes(node.pixelDataAtTime(0, 0, 8, 8, 0)).hex() for node in made]
+    action("edit_undo", document)
+    report["frames_undone"] = tree(document.rootNode())
     dock.frames.setChecked(False)
     close(document)
 

@@ -14,8 +14,8 @@ import douga_krita  # noqa: E402, F401  timed
 IMPORT_S = time.perf_counter() - _begun
 
 from krita import Krita  # noqa: E402
-from PyQt5.QtCore import QTimer  # noqa: E402
-from PyQt5.QtWidgets import QDockWidget  # noqa: E402
+from PyQt5.QtCore import QEvent, QTimer  # noqa: E402
+from PyQt5.QtWidgets import QApplication, QDockWidget  # noqa: E402
 
 PLAN = json.loads(Path(os.environ["DRIVE"]).read_text())
 CLICKS = 3
@@ -74,6 +74,8 @@ class Timing:
         app.setActiveDocument(self.document)
         self.dock = app.activeWindow().qwindow().findChildren(QDockWidget, "douga")[0]
         self.beat, self.slices, self.clicks = Heartbeat(), Slices(self.dock.model.queue), []
+        if PLAN["hovers"]:  # as whoever presses a button with a mouse does
+            QApplication.sendEvent(self.dock, QEvent(QEvent.Enter))
         QTimer.singleShot(3000, self.click)
 
     def click(self):

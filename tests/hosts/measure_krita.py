@@ -22,14 +22,14 @@ TIMING = Path(__file__).with_name("krita_timing.py")
 TIMEOUT_S = 120
 
 
-def measured(home: dict[str, str], screen: str, folder: Path, frame: str) -> dict[str, Any]:
+def measured(home: dict[str, str], screen: str, folder: Path, frame: str, *, hovers: bool) -> dict[str, Any]:
     """One Krita, in which `krita_timing` imports the plugin itself so that it can time that."""
     plugins = Path(home["XDG_DATA_HOME"], "krita", "pykrita")
     (plugins / "driver").mkdir(parents=True, exist_ok=True)
     shutil.copyfile(TIMING, plugins / "driver" / "__init__.py")
     (plugins / "driver.desktop").write_text(DESKTOP)
     Path(home["XDG_CONFIG_HOME"], "kritarc").write_text("[python]\nenable_driver=true\n")
-    (folder / "drive.json").write_text(json.dumps({"frame": frame}))
+    (folder / "drive.json").write_text(json.dumps({"frame": frame, "hovers": hovers}))
     report = folder / "report.json"
     report.unlink(missing_ok=True)
     environment = {**home, "DISPLAY": screen, "DRIVE": str(folder / "drive.json"), "REPORT": str(report)}
@@ -52,8 +52,8 @@ def main() -> None:
         home |= {"XDG_DATA_HOME": f"{name}/.local/share", "XDG_RUNTIME_DIR": f"{name}/runtime"}
         plugin(home, "install", "krita")
         choose_server(home, RunningServer(sys.argv[1], None))  # type: ignore[arg-type]
-        for title in ("first start", "later start"):
-            found = measured(home, screen, folder, frame)
+        for title, hovers in (("first start", False), ("later start, by a mouse", True)):
+            found = measured(home, screen, folder, frame, hovers=hovers)
             print(f"{title}: import {found['import_s'] * 1e3:.0f} ms; {found['message']}")
             for number, click in enumerate(found["clicks"], start=1):
                 print(f"  click {number}: {told(click)}", flush=True)

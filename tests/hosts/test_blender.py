@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ARTEFACTS, ROOT, RunningServer, choose_server, plugin, serving
+from conftest import ARTEFACTS, ROOT, RunningServer, choose_server, plugin
+from held_server import held_server
 
 pytestmark = [
     pytest.mark.hosts,
@@ -222,22 +223,37 @@ def test_a_wrong_token_is_one_sentence(
 def test_a_server_killed_in_the_middle_leaves_nothing_behind(
     blender: Blender, small_frame: Path, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "server"
-    folder.mkdir(mode=0o700)
-    address = f"unix:{folder / 's.sock'}"
-    with serving(folder, "--address", address) as process:
-        choose_server(blender.home, RunningServer(address, process))
-        found = blender.run("killed", frame=str(small_frame), pid=process.pid)
+    with held_server(tmp_path / "server") as server:
+        choose_server(blender.home, server)
+        job = {"pid": server.process.pid, "hold": str(server.hold)}
+        found = blender.run("killed", frame=str(small_frame), **job)
     assert found["done"]
     assert (found["pid"], found["images"]) == (0, 0), found
     assert "server" in found["said"], found
+
+
+def test_a_full_queue_is_waited_for(blender: Blender, small_frame: Path, tmp_path: Path) -> None:
+    with held_server(tmp_path / "server", "--max-queued", "1") as server:
+        choose_server(blender.home, server)
+        found = blender.run("crowded", frame=str(small_frame), hold=str(server.hold))
+    assert found["waits"] == ["waiting", False]
+    assert found["said"] == "None"
+    assert found["images"]
+
+
+def test_another_version_is_one_sentence(blender: Blender, small_frame: Path, tmp_path: Path) -> None:
+    with held_server(tmp_path / "server", version="7.0.0") as server:
+        choose_server(blender.home, server)
+        found = blender.run("faults", frame=str(small_frame))
+    assert "is of another version than this plugin (it is 7.0.0" in found["server"], found
+    assert found["images"] == []
 
 
 def test_8k_is_read_and_kept_in_slices(blender: Blender) -> None:
     found = blender.run("large")
     assert found["said"] == "None", found
     assert found["images"]
-    assert found["slices"][-1] < 1.0, found  # figures: measure_blender.py; here two tests may share a core
+    assert found["slices"][-1][0] < 0.2, found  # of work, since others may have the core: reading is one call
 
 
 def test_the_user_interface_clicks_cancels_and_undoes(unix_server: RunningServer, blender: Blender) -> None:
@@ -251,8 +267,14 @@ def test_the_user_interface_clicks_cancels_and_undoes(unix_server: RunningServer
     assert found["shown"] == found["images"][0]
     assert found["undo"][:2] == [[1, len(found["images"])], 0]
     assert "No Douga server answers" in found["refused"]
+    assert found["exr"]["begun"] == ["RUNNING_MODAL"]
+    assert found["exr"]["bytes"] > 0
+    assert found["japanese"] == "動画を復元"
+    assert found["windows"] == 2
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(blender.out / "done.png", ARTEFACTS / "blender.png")
+    for name in ("settings", "japanese", "japanese_settings"):
+        shutil.copyfile(blender.out / f"{name}.png", ARTEFACTS / f"blender_{name}.png")
 
 
 def on_screen(blender: Blender, frame: Path) -> dict[str, Any]:

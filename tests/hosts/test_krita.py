@@ -149,6 +149,9 @@ def test_layers_are_what_the_command_line_makes(
     assert report["frames_run"]["made"], report["frames_run"]["message"]
     assert report["keyframes"]
     assert all(frames == [True, True, False] for _, *frames in report["keyframes"])
+    assert np.array_equal(ids_of(report["frame_layers"], shape), truth.ids)
+    assert set("".join(report["frame_before"])) <= {"0"}
+    assert [entry[0] for entry in report["frames_undone"]] == ["Background"]  # one step
 
     assert "Open an image" in report["nothing_run"]["message"]
 

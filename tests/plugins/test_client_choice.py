@@ -37,7 +37,6 @@ def test_layers_are_the_wanted_classes_that_are_there_from_the_top_down() -> Non
     assert [one.class_id for one in Choice().layers_of(there)] == [1, 9, 6, 0]
     only = Choice(classes=frozenset({"shading_fill", "book_line"}))
     assert [one.key for one in only.layers_of(there)] == ["shading_fill"]
-    assert [one.key for one in only.layers_of(there, every=True)] == ["book_line", "shading_fill"]
 
 
 def test_a_class_of_tomorrow_is_made_too() -> None:

@@ -23,7 +23,7 @@ class PlainDocument:
         self.placed: list[int | None] = []
         self.results: list[Result] = []
         self.trouble: Exception | None = None
-        self.reads, self.prepared = 0, 0
+        self.reads, self.prepared, self.finished, self.released = 0, 0, 0, 0
 
     def read(self, time: int | None) -> Steps[Frame | None]:
         self.reads += 1
@@ -45,6 +45,13 @@ class PlainDocument:
         self.placed.append(time)
         self.results.append(result)
         return [f"{self.name} {time}"]
+
+    def finish(self) -> Steps[None]:
+        yield False
+        self.finished += 1
+
+    def release(self) -> None:
+        self.released += 1
 
 
 @pytest.fixture
@@ -110,6 +117,7 @@ def test_frames_are_placed_in_their_order_and_empty_ones_passed_over(queue: Task
     by_timer(queue, done)
     assert document.placed == [3, 4, 6]
     assert (done.made, done.frames_done) == (["a 3", "a 4", "a 6"], 4)
+    assert (document.finished, document.released) == (1, 1)
 
 
 def test_the_next_task_is_read_while_the_server_works_for_the_first(
@@ -150,6 +158,7 @@ def test_cancelling_ends_that_task_alone(queue: TaskQueue, client: FakeClient) -
     client.is_held = False
     tick_until_idle(queue)
     assert (first.placed, second.placed, other.error) == ([], [None], None)
+    assert (first.finished, first.released, second.released) == (0, 1, 1)
     queue.cancel(other)
     assert other.error is None
 
@@ -202,6 +211,7 @@ def test_a_range_keeps_what_was_made_before_it_failed(queue: TaskQueue, client: 
     client.trouble = ClientError(Kind.LOST, address="here", said="gone")
     tick_until_idle(queue)
     assert (half.made, half.error) == (["a 1"], client.trouble)
+    assert (document.finished, document.released) == (1, 1)
 
 
 def test_nothing_connects_before_there_is_something_to_do() -> None:

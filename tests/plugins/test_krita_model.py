@@ -42,6 +42,12 @@ class PlainDocument:
         self.placed.append(time)
         return ["a layer"]
 
+    def finish(self) -> Steps[None]:
+        yield False
+
+    def release(self) -> None:
+        """Nothing is kept."""
+
 
 def run(model: Model, ticks: int = 60) -> None:
     for _ in range(ticks):
@@ -74,7 +80,7 @@ def test_a_click_without_an_image_says_so() -> None:
     [
         (DocumentError("no_selection"), None, "Select something first."),
         (None, DocumentError("closed"), "The image was closed meanwhile, so the layers of plain had"),
-        (None, DocumentError("no_frame", frame=7), "Krita did not make frame 7 of plain"),
+        (None, DocumentError("no_frame", frame=7), "Krita took too long to show frame 7 of plain"),
         (None, RuntimeError("wrapped C++ object deleted"), "made a mistake: RuntimeError: wrapped"),
     ],
 )

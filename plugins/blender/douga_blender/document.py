@@ -90,6 +90,13 @@ class BlenderDocument:
             files.append(("class ids", "class_ids", -1, ids_png))
         return (yield from _added(_stem(self.name, time), time, files, result.palette))
 
+    def finish(self) -> Steps[None]:
+        """Each frame has its images already."""
+        yield False
+
+    def release(self) -> None:
+        """Nothing is kept."""
+
 
 def read_image(image: Any, notes: list[str]) -> Steps[Pixels]:
     """An image -> RGB8, or RGBA8 where something is transparent. Raises DocumentError."""

@@ -7,7 +7,7 @@ from douga_client.texts import button, stage_title
 from .document import RESULT, result_of
 from .model import mending, sentence
 from .operators import active_image
-from .session import queue
+from .session import queue, warm_soon
 from .texts import language, translated
 
 
@@ -22,6 +22,7 @@ class _Panel:
 
     def draw(self, context):
         """Source, options, buttons, queue, messages."""
+        warm_soon()
         layout, options = self.layout, context.scene.douga
         layout.use_property_split = True
         layout.use_property_decorate = False

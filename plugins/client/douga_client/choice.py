@@ -64,8 +64,8 @@ class Choice:
             is_batch=is_batch,
         )
 
-    def layers_of(self, result: Reconstruction, *, every: bool = False) -> tuple[PaletteClass, ...]:
-        """The wanted classes that have a pixel, from the top down; every: those without one too.
+    def layers_of(self, result: Reconstruction) -> tuple[PaletteClass, ...]:
+        """The wanted classes that have a pixel, from the top down.
 
         A class of tomorrow, whose key is not known here, is wanted, and lies at the bottom.
         """
@@ -73,7 +73,6 @@ class Choice:
         wanted = [
             entry for entry in result.palette.classes if entry.key in self.classes or entry.key not in order
         ]
-        if not every:
-            present = present_classes(result.class_map, [entry.class_id for entry in wanted])
-            wanted = [entry for entry in wanted if entry.class_id in present]
+        present = present_classes(result.class_map, [entry.class_id for entry in wanted])
+        wanted = [entry for entry in wanted if entry.class_id in present]
         return tuple(sorted(wanted, key=lambda entry: (order.get(entry.key, len(order)), entry.class_id)))

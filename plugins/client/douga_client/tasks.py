@@ -68,6 +68,12 @@ class Document(Protocol):
     def place(self, result: Result, frame: Frame, choice: Choice, time: int | None) -> Steps[Sequence[str]]:
         """Make the layers, all or none. Returns names of what was made."""
 
+    def finish(self) -> Steps[None]:
+        """All frames of a range are placed, or as many as could be: what of them is still apart goes in."""
+
+    def release(self) -> None:
+        """Nothing more comes."""
+
 
 @dataclass(eq=False)
 class Task:
@@ -175,6 +181,11 @@ class TaskQueue:
         self._question = ""
 
     # -- how it stands ---------------------------------------------------------------------------------------
+
+    @property
+    def is_warm(self) -> bool:
+        """Whether the client is loaded."""
+        return self._is_warm
 
     @property
     def is_asking(self) -> bool:
@@ -287,16 +298,29 @@ class TaskQueue:
         while not self._is_warm:
             self._warm_a_piece()
             yield False
-        for time in task.times:
-            task.stage = "reading"
-            yield False
-            frame = yield from task.document.read(time)
-            if frame is not None:
-                task.notes += frame.notes
-                result = yield from self._answered(task, frame)
-                task.stage = "placing"
-                task.made += yield from task.document.place(result, frame, task.choice, time)
-            task.frames_done, task.job = task.frames_done + 1, None
+        try:
+            for time in task.times:
+                yield from self._frame(task, time)
+        except (ClientError, DocumentError):
+            if task.is_range and task.made:  # the frames before it stay
+                yield from task.document.finish()
+            raise
+        else:
+            if task.is_range:
+                yield from task.document.finish()
+        finally:
+            task.document.release()
+
+    def _frame(self, task: Task, time: int | None) -> Steps[None]:
+        task.stage = "reading"
+        yield False
+        frame = yield from task.document.read(time)
+        if frame is not None:
+            task.notes += frame.notes
+            result = yield from self._answered(task, frame)
+            task.stage = "placing"
+            task.made += yield from task.document.place(result, frame, task.choice, time)
+        task.frames_done, task.job = task.frames_done + 1, None
 
     def _answered(self, task: Task, frame: Frame) -> Steps[Result]:
         request: Request

@@ -161,8 +161,9 @@ class DougaDocker(DockWidget):
         Krita.instance().writeSetting(_GROUP, "layers", ",".join(layers))
         Krita.instance().writeSetting(_GROUP, "width", str(choice.line_width_px))
         self._last_kind = kind
-        document = KritaDocument.active(self.source.currentData(), self.language)
-        self.model.start(kind, document, choice, self.times())
+        times = self.times()
+        document = KritaDocument.active(self.source.currentData(), self.language, times)
+        self.model.start(kind, document, choice, times or (None,))
         self._timer.start(0)
 
     def choice(self) -> Choice:
@@ -178,10 +179,10 @@ class DougaDocker(DockWidget):
             has_mask=CEL_MASK in wanted,
         )
 
-    def times(self) -> tuple[int | None, ...]:
-        """The frames that are wanted."""
+    def times(self) -> tuple[int, ...]:
+        """The frames that are wanted; none: what is there now."""
         first, last = sorted((self.first.value(), self.last.value()))
-        return tuple(range(first, last + 1)) if self.frames.isChecked() else (None,)
+        return tuple(range(first, last + 1)) if self.frames.isChecked() else ()
 
     def _choose_palette(self) -> None:
         chosen = self.palette_box.currentData()

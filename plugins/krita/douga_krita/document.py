@@ -18,7 +18,7 @@ from douga_client.texts import class_title
 from krita import Krita
 
 from . import nodes, picture
-from .frames import Animation
+from .frames import Animation, go_to
 from .texts import text
 
 _BAND_PIXELS = 1 << 18
@@ -28,18 +28,20 @@ _COLOURS = {"green": 2, "yellow": 3, "brown": 5, "red": 6, "purple": 7, "grey": 
 
 
 class KritaDocument:
-    """One open document; see `tasks.Document`. source: one of `model.SOURCES`."""
+    """One open document; see `tasks.Document`. source: one of `model.SOURCES`. times: frames, if numbered."""
 
-    def __init__(self, document: Any, source: str = "visible", language: str = "en") -> None:
+    def __init__(
+        self, document: Any, source: str = "visible", language: str = "en", times: Sequence[int] = ()
+    ) -> None:
         self._doc, self._source, self._language = document, source, language
         self._file_name = Path(document.fileName()).name
-        self._animation: Animation | None = None
+        self._animation = Animation(times)
 
     @classmethod
-    def active(cls, source: str, language: str) -> KritaDocument | None:
+    def active(cls, source: str, language: str, times: Sequence[int] = ()) -> KritaDocument | None:
         """The one that the user looks at."""
         document = Krita.instance().activeDocument()
-        return None if document is None else cls(document, source, language)
+        return None if document is None else cls(document, source, language, times)
 
     @property
     def name(self) -> str:
@@ -57,7 +59,7 @@ class KritaDocument:
         """See `tasks.Document`."""
         self._check_open()
         if time is not None:
-            yield from self._animated().go_to(time)
+            yield from go_to(self._doc, time)
         doc = self._doc
         width, height = doc.width(), doc.height()
         region, inside = picture.selected(doc) if self._source == "selection" else (None, None)
@@ -115,46 +117,56 @@ class KritaDocument:
         if not made:
             raise DocumentError("nothing")
         self._check(frame)
-        self._doc.setAnnotation(_MARK, "", " ".join([*self._ours(), group.uniqueId().toString()]).encode())
-        self._doc.rootNode().addChildNode(group, None)
+        self._enter(group)
         return made
 
     def _place_frame(self, result: Result, frame: Frame, choice: Choice, time: int) -> Steps[Sequence[str]]:
-        """Into frames of animated layers, which Krita makes in the document that is active."""
-        self._check(frame)
-        Krita.instance().setActiveDocument(self._doc)
-        animation, made = self._animated(), []
-        yield from animation.go_to(time)
-        for title, label, bands, mask in self._planned(result, frame, choice, every=True):
-            node = yield from animation.layer(title, label)
-            yield from animation.add_frame(node, time)
+        """Into a frame of animated layers, which enter the image when all is done, see `finish`."""
+        made = []
+        yield from self._animation.open()
+        yield from self._animation.go_to(time)
+        for title, label, bands, mask in self._planned(result, frame, choice):
+            self._check(frame)
+            node = self._animation.layer(title, label)
             if mask is not None:
                 bands = masked_bands(_part(frame), mask, result.width, _BAND_PIXELS)
             yield from self._fill(node, frame, result.width, bands)
             made.append(f"{title} {time}")
-        self._doc.refreshProjection()
         return made
 
-    def _animated(self) -> Animation:
-        self._animation = self._animation or Animation(self._doc, self._language, self._check_open)
-        return self._animation
+    def finish(self) -> Steps[None]:
+        """See `tasks.Document`."""
+        group = self._doc.createGroupLayer(text("title", self._language))
+        yield from self._animation.fill(group)
+        self._check_open()
+        if not group.childNodes():
+            raise DocumentError("nothing")
+        self._enter(group)
+
+    def release(self) -> None:
+        """See `tasks.Document`."""
+        self._animation.close()
+
+    def _enter(self, group: Any) -> None:
+        self._doc.setAnnotation(_MARK, "", " ".join([*self._ours(), group.uniqueId().toString()]).encode())
+        self._doc.rootNode().addChildNode(group, None)
 
     def _planned(
-        self, result: Result, frame: Frame, choice: Choice, *, every: bool = False
+        self, result: Result, frame: Frame, choice: Choice
     ) -> Iterator[tuple[str, int, Iterator[Band], bytes | None]]:
-        """Title, colour label, pixels and mask of each layer, from the bottom up. every: empty ones too."""
+        """Title, colour label, pixels and mask of each layer, from the bottom up."""
         if isinstance(result, Cutout):
             yield text("alpha", self._language), 0, _cutout_bands(result), None
             return
         mask, width = _within(result.cel_mask, frame.inside), result.width
-        if choice.has_cel and (every or any(mask)):
+        if choice.has_cel and any(mask):
             bands = (_plain_bands if choice.has_mask else masked_bands)(
                 _part(frame), mask, width, _BAND_PIXELS
             )
             yield text("cel", self._language), 0, bands, mask if choice.has_mask else None
         ids = _within(result.class_map, frame.inside)
-        for entry in reversed(choice.layers_of(result, every=every)):
-            if every or ids.find(entry.class_id) >= 0:
+        for entry in reversed(choice.layers_of(result)):
+            if ids.find(entry.class_id) >= 0:
                 yield self._planned_class(entry, ids, width)
 
     def _planned_class(

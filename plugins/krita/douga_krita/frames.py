@@ -1,8 +1,15 @@
-"""Frames of animated layers. Krita's API makes none; its action does, one by one, each a step to undo."""
+"""Frames of animated layers, made apart from the user's image, so that they enter it in one step to undo.
+
+Krita's API makes no frames, and its actions make one at a time in the image that is in front. So a document
+of our own is opened, whose only layer has all the frames, empty ones; duplicates of it are filled.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -10,65 +17,89 @@ from douga_client.tasks import DocumentError, Steps
 from krita import Krita
 
 from . import nodes
-from .texts import text
 
-_PATIENCE_S, _ASK_AGAIN_S = 10.0, 0.1  # for Krita to do something to an animation
+_PATIENCE_S = 20.0  # for Krita to compute an image
+_NO_PIXELS = b"VERSION 2\nTILEWIDTH 64\nTILEHEIGHT 64\nPIXELSIZE 4\nDATA 0\n"
+_KEYS = (
+    '<keyframes xmlns="http://www.calligra.org/DTD/krita"><channel name="content">{}</channel></keyframes>'
+)
+_KEY = '<keyframe time="{}" frame="{}" color-label="0"><offset type="point" x="0" y="0"/></keyframe>'
 
 
 class Animation:
-    """Our animated group in a document. check_open: raises where the document is closed."""
+    """Layers that have the same frames. times: their numbers; before the first there is nothing."""
 
-    def __init__(self, document: Any, language: str, check_open: Callable[[], None]) -> None:
-        self._doc, self._language, self._check_open = document, language, check_open
-        self._group: Any = None
+    def __init__(self, times: Sequence[int]) -> None:
+        self._times = sorted({0, *times})
+        self._document: Any = None
         self._layers: dict[str, Any] = {}
 
-    def go_to(self, time: int) -> Steps[None]:
-        """Make it the current frame."""
-        until_s = monotonic() + _PATIENCE_S
-        while self._doc.currentTime() != time and monotonic() < until_s:
-            self._doc.setCurrentTime(time)
+    def open(self) -> Steps[None]:
+        """Once; it takes 50 ms of work."""
+        if self._document is None:
+            path = _written(self._times)
+            self._document = Krita.instance().openDocument(path)
+            os.unlink(path)
+            self._blank = self._document.rootNode().childNodes()[0]
             yield True
-            self._check_open()
-        self._doc.waitForDone()
-        yield True
 
-    def layer(self, title: str, label: int) -> Steps[Any]:
-        """The layer of that name in our group; both are made when they are wanted first."""
-        if self._group is None:
-            self._group = self._doc.createGroupLayer(text("title", self._language))
-            self._doc.rootNode().addChildNode(self._group, None)
-            yield from self._settle()
+    def go_to(self, time: int) -> Steps[None]:
+        """What is written next goes into that frame."""
+        yield from go_to(self._document, time)
+
+    def layer(self, title: str, label: int) -> Any:
+        """The layer of that name; made when it is wanted first. label: colour of Krita's."""
         if title not in self._layers:
-            node = nodes.new_layer(self._doc, title, masked=False)
+            node = self._blank.duplicate()
+            node.setName(title)
             node.setColorLabel(label)
-            self._group.addChildNode(node, None)
-            yield from self._settle()
-            node.enableAnimation()
-            yield from self._settle()
+            self._document.rootNode().addChildNode(node, None)
             self._layers[title] = node
         return self._layers[title]
 
-    def add_frame(self, node: Any, time: int) -> Steps[None]:
-        """An empty frame. Krita's timeline notices late which layer is active, so it is asked again."""
-        asked_s, until_s = monotonic(), monotonic() + _PATIENCE_S
-        while not node.hasKeyframeAtTime(time):
-            if monotonic() - asked_s > _ASK_AGAIN_S:
-                if self._doc.activeNode() == node:
-                    Krita.instance().action("add_blank_frame").trigger()
-                else:
-                    self._doc.setActiveNode(node)
-                asked_s = monotonic()
-            yield True
-            self._check_open()
-            if monotonic() > until_s:
-                raise DocumentError("no_frame", frame=time)
-        self._doc.waitForDone()
+    def fill(self, group: Any) -> Steps[None]:
+        """Put all layers into a group of another document, in the order in which they were made."""
+        for node in self._layers.values():
+            group.addChildNode(node.duplicate(), None)
+            yield False
 
-    def _settle(self) -> Steps[None]:
-        """Krita's layer list hears of a new layer later; until then the layer cannot become active."""
-        until_s = monotonic() + _ASK_AGAIN_S
-        while monotonic() < until_s:
-            yield True
-            self._check_open()
-        self._doc.waitForDone()
+    def close(self) -> None:
+        """Nothing more comes."""
+        if self._document is not None:
+            self._document.setModified(False)
+            self._document.close()
+            self._document = None
+
+
+def go_to(document: Any, time: int) -> Steps[None]:
+    """Make it the document's current frame, and wait until it is shown."""
+    until_s = monotonic() + _PATIENCE_S
+    document.setCurrentTime(time)
+    while document.currentTime() != time or not document.tryBarrierLock():
+        yield True
+        if monotonic() > until_s:
+            raise DocumentError("no_frame", frame=time)
+    document.unlock()
+
+
+def _written(times: Sequence[int]) -> str:
+    """A file with one layer that has these frames, all empty: the template of masks, changed. Its path."""
+    import tempfile
+    import zipfile
+
+    handle, path = tempfile.mkstemp(prefix="douga-", suffix=".kra")
+    names = {time: f"layer2.f{time}" for time in times}
+    with zipfile.ZipFile(Path(nodes.TEMPLATE)) as template, os.fdopen(handle, "wb") as file:
+        main = re.sub("<masks>.*?</masks>", "", template.read("maindoc.xml").decode(), flags=re.DOTALL)
+        main = main.replace(
+            ' nodetype="paintlayer"', ' nodetype="paintlayer" keyframes="layer2.keyframes.xml"'
+        )
+        with zipfile.ZipFile(file, "w") as out:
+            out.writestr("mimetype", template.read("mimetype"))
+            out.writestr("maindoc.xml", main)
+            keys = "".join(_KEY.format(time, name) for time, name in names.items())
+            out.writestr("s/layers/layer2.keyframes.xml", _KEYS.format(keys))
+            for name in ("layer2", *names.values()):
+                out.writestr(f"s/layers/{name}", _NO_PIXELS)
+                out.writestr(f"s/layers/{name}.defaultpixel", bytes(4))
+    return path

@@ -17,14 +17,14 @@ _SRGB_NAMES = (
 )
 # A layer with a transparency mask that takes pixels; those that Krita's API makes take none. Without ICC
 # profiles in it, since reading one takes longer than all the rest.
-_TEMPLATE, _TEMPLATE_PX = Path(__file__).with_name("masked_layer.kra"), 64
+TEMPLATE, _TEMPLATE_PX = Path(__file__).with_name("masked_layer.kra"), 64
 _kept: list[Any] = []
 
 
 def open_template() -> Steps[None]:
     """Once for each start of Krita; opening takes 50 ms of work, closing too: each is a slice of its own."""
     if not _kept:
-        document = Krita.instance().openDocument(str(_TEMPLATE))
+        document = Krita.instance().openDocument(str(TEMPLATE))
         _kept.append(document.rootNode().childNodes()[0].duplicate())
         try:
             yield True

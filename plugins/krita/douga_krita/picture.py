@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from time import monotonic
 from typing import Any
 
 from douga_client.choice import Region
 from douga_client.tasks import DocumentError, Steps
 
+from .frames import go_to
 from .nodes import SRGB, is_srgb8
 
 Bands = Iterator[Any]
 _BAND_PIXELS, _CONVERTED_PIXELS = 1 << 18, 1 << 15  # converting takes ten times as long and more
-_PATIENCE_S = 20.0  # for Krita to compute an image
 
 
 def shown(document: Any, ours: set[str], *, everything: bool) -> Steps[Any]:
@@ -25,15 +24,8 @@ def shown(document: Any, ours: set[str], *, everything: bool) -> Steps[Any]:
         return document
     copy = document.clone()
     yield True
-    for node, wanted in zip(_walk(copy.rootNode()), changes, strict=True):
-        if wanted is not None:
-            node.setVisible(wanted)
-    until_s = monotonic() + _PATIENCE_S
-    while not copy.tryBarrierLock():
-        yield True
-        if monotonic() > until_s:
-            raise DocumentError("slow")
-    copy.unlock()
+    _change(list(zip(_walk(copy.rootNode()), changes, strict=True)))
+    yield from go_to(copy, document.currentTime())
     return copy
 
 
@@ -77,6 +69,33 @@ def selected(document: Any) -> tuple[Region, bytes | None]:
     region = (left, top, right - left, bottom - top)
     shape = bytes(selection.pixelData(*region)).translate(bytes(128) + b"\xff" * 128)
     return region, None if shape.find(0) < 0 else shape
+
+
+def _change(wishes: list[tuple[Any, bool | None]]) -> None:
+    """Take away what has to go and show what has to be seen.
+
+    Krita's API does not compute an image anew where a layer's visibility is set, but in its own threads where
+    a layer is put in or taken away.
+    """
+    shown: list[Any] = []
+    for node, wanted in wishes:
+        if wanted is False:
+            node.remove()
+        elif wanted:
+            node.setVisible(True)
+            if not any(_is_within(node, other) for other in shown):
+                shown.append(node)
+    for node in shown:
+        node.parentNode().addChildNode(node.duplicate(), node)
+        node.remove()
+
+
+def _is_within(node: Any, group: Any) -> bool:
+    while node is not None:
+        if node.uniqueId() == group.uniqueId():
+            return True
+        node = node.parentNode()
+    return False
 
 
 def _changes(document: Any, ours: set[str], *, everything: bool) -> Iterator[bool | None]:

@@ -53,13 +53,9 @@ _TEXTS = {
         "Converted to sRGB, 8 bits a channel, for the server; your image stays as it is.",
         "サーバー用に sRGB・8 ビットへ変換しました。元の画像は変わりません。",
     ),
-    "slow": (
-        "Krita took too long to show the image of {name}; wait until it is done, then try again.",
-        "{name} の表示に時間がかかりすぎました。完了を待ってから、もう一度実行してください。",
-    ),
     "no_frame": (
-        "Krita did not make frame {frame} of {name}; keep its image in front while frames are made.",
-        "{name} のフレーム {frame} を作成できませんでした。作成中はその画像を前面にしておいてください。",
+        "Krita took too long to show frame {frame} of {name}; wait until it is done, then try again.",
+        "{name} のフレーム {frame} の表示に時間がかかりすぎました。完了を待って、もう一度実行してください。",
     ),
     "nothing": (
         "No line or area of the wanted classes was found.",

@@ -39,7 +39,7 @@ test-hosts: $(STAMP)
 	tests/hosts/install.sh
 	$(BIN)/pytest -m hosts tests/hosts
 
-# GIMP 3 in a Debian 13 below build/, with Krita 5.2 and Blender 4.3 beside it, which are not driven yet; needs root.
+# The same in Krita 5.2, Blender 4.3 and GIMP 3.0, in a Debian 13 that is made below build/; needs root.
 hosts-next: $(STAMP)
 	tests/hosts/next/run.sh
 

@@ -17,6 +17,7 @@ from gi.repository import Gegl, Gimp  # noqa: E402
 
 _FORMAT = "R'G'B'A u8"  # GEGL converts from any precision and profile to this: 8-bit sRGB, straight alpha
 _GROUP = "douga"
+_MARK = "douga-result"  # a parasite of our groups, which are no part of what is seen
 
 
 class DocumentError(Exception):
@@ -54,23 +55,39 @@ def read(image: Gimp.Image, drawables: list[Gimp.Drawable], source: str) -> Fram
             .get(Gegl.Rectangle.new(-left, -top, width, height), 1.0, _FORMAT, Gegl.AbyssPolicy.NONE)
         )
     else:
-        seen = Gimp.Layer.new_from_visible(image, image, "douga")
-        data = seen.get_buffer().get(
-            Gegl.Rectangle.new(0, 0, width, height), 1.0, _FORMAT, Gegl.AbyssPolicy.NONE
-        )
-        seen.delete()
+        data = _visible(image)
     return Frame(Pixels(width, height, "RGBA8", bytes(data)), region, not _is_plain(image))
 
 
+def _visible(image: Gimp.Image) -> bytes:
+    """RGBA of what is seen, without results of ours, so that a second run sees what the first one saw."""
+    whole = Gegl.Rectangle.new(0, 0, image.get_width(), image.get_height())
+    has_results = any(layer.get_parasite(_MARK) for layer in image.get_layers())
+    shown = image.duplicate() if has_results else image
+    try:
+        for layer in shown.get_layers() if has_results else ():
+            if layer.get_parasite(_MARK):
+                shown.remove_layer(layer)
+        seen = Gimp.Layer.new_from_visible(shown, shown, "douga")
+        data: bytes = seen.get_buffer().get(whole, 1.0, _FORMAT, Gegl.AbyssPolicy.NONE)
+        seen.delete()
+    finally:
+        if has_results:
+            shown.delete()
+    return data
+
+
 def build(image: Gimp.Image, frame: Frame, result: Reconstruction, choice: Choice) -> Gimp.GroupLayer:
-    """Add one group with a layer a class and the cel in one undo step, or nothing. Raises DocumentError."""
-    if not image.is_valid():
-        raise DocumentError("The image was closed; nothing was added.")
+    """Add one group with a layer a class and the cel in one undo step, or nothing.
+
+    GIMP keeps an image that is closed meanwhile until the plug-in ends.
+    """
     region = frame.region or (0, 0, frame.pixels.width, frame.pixels.height)
     image.undo_group_start()
     group = Gimp.GroupLayer.new(image, _GROUP)
     try:
         image.insert_layer(group, None, 0)
+        group.attach_parasite(Gimp.Parasite.new(_MARK, Gimp.PARASITE_PERSISTENT, b"1"))
         place = 0
         for wanted in model.class_layers(result, choice):
             layer = _insert(image, group, wanted.title, region, place)
@@ -83,12 +100,11 @@ def build(image: Gimp.Image, frame: Frame, result: Reconstruction, choice: Choic
             _insert_cel(image, group, frame, result, region, place)
         group.set_expanded(True)
     except BaseException:
-        if image.is_valid() and group.is_valid():
+        if group.is_valid():
             image.remove_layer(group)
         raise
     finally:
-        if image.is_valid():
-            image.undo_group_end()
+        image.undo_group_end()
     return group
 
 

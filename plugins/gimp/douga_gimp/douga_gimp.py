@@ -146,8 +146,8 @@ def _reconstruct(procedure, run_mode, image, drawables, config) -> bool:  # type
         result = client.wait(job, told=told)
     finally:
         client.close()
+    Gimp.progress_end()  # and its Cancel button, which ends this process, also amid the layers
     document.build(image, frame, result, choice)
-    Gimp.progress_end()
     Gimp.displays_flush()
     notes = [*result.warnings]
     if frame.is_converted:

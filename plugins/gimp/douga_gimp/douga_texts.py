@@ -43,7 +43,6 @@ _JAPANESE = {
     "The image has no layers; open a frame first.": (
         "画像にレイヤーがありません。先にフレームを開いてください。"
     ),
-    "The image was closed; nothing was added.": "画像が閉じられたため、何も追加しませんでした。",
     "The frame was converted to 8-bit sRGB for the server; your image keeps its own format.": (
         "サーバーには 8bit sRGB に変換して送りました。画像の形式は変わりません。"
     ),

@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# Tries the packed plugins in the next hosts (GIMP 3.0, Blender 4.3, Krita 5.2), in a Debian 13 below build/.
-# Needs root: it makes the system with debootstrap and works in it with chroot. `run.sh setup` only makes it.
+# Tests the plugins in the next hosts (GIMP 3.0, Blender 4.3, Krita 5.2), in a Debian 13 below build/.
+# Needs root: it makes the system with debootstrap and works in it with chroot.
+#   run.sh             all tests of Krita and Blender once more, in the next ones, and those of this folder
+#   run.sh TEST...     some of them, as pytest takes them
+#   run.sh setup       makes the system and ends
+#   run.sh shell WORD  a command in the system, with all that the tests see there
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 here=tests/hosts/next
@@ -41,6 +45,36 @@ setup() {
   touch "$work/ready"
 }
 
+# The tests run outside; what they call krita, blender or gimp is the one of the chroot, which sees this checkout,
+# its Python and the tests' folders at their own places.
+inside() {
+  local python name
+  python=$(.venv/bin/python -c 'import sys; print(sys.base_prefix)')
+  mount -t proc proc "$root/proc"
+  mount --rbind /dev "$root/dev"
+  for name in /tmp "$PWD" "$python"; do
+    mkdir -p "$root$name"
+    mount --bind "$name" "$root$name"
+  done
+  mkdir -p "$work/bin"
+  for name in krita blender gimp-3.0 gimp-console-3.0; do
+    printf '#!/bin/sh\nexec chroot "%s" /usr/bin/%s "$@"\n' "$root" "$name" >"$work/bin/$name"
+    chmod 755 "$work/bin/$name"
+  done
+  if [ "${1:-}" = shell ]; then
+    shift
+    exec chroot "$root" "$@"
+  fi
+  [ $# != 0 ] || set -- tests/hosts/test_krita.py tests/hosts/test_blender.py $here
+  export PATH=$work/bin:$PATH DOUGA_HOSTS_NEXT=1
+  exec .venv/bin/python -m pytest -m hosts -p no:cacheprovider "$@"
+}
+
+if [ "${1:-}" = inside ]; then
+  shift
+  inside "$@"
+fi
 setup
 [ "${1:-}" = setup ] && exit 0
-exec .venv/bin/python "$here/check.py" "$root" "$@"
+# Mounts of a namespace of our own end with the last process in it, however that ends.
+exec unshare --mount --propagation private "$BASH" "$here/run.sh" inside "$@"

@@ -65,7 +65,7 @@ inside() {
     shift
     exec chroot "$root" "$@"
   fi
-  [ $# != 0 ] || set -- tests/hosts/test_krita.py tests/hosts/test_blender.py $here
+  [ $# != 0 ] || set -- tests/hosts/test_krita*.py tests/hosts/test_blender.py $here
   export PATH=$work/bin:$PATH DOUGA_HOSTS_NEXT=1
   exec .venv/bin/python -m pytest -m hosts -p no:cacheprovider "$@"
 }

@@ -316,15 +316,18 @@ def test_keys_on_the_screen_make_the_group_and_undo_it(
 ) -> None:
     """The menu's entry by GIMP's search, its dialog, progress, one undo; the screenshot is kept."""
     choose_server(gimp_home, unix_server)
+    with (folder_of(gimp_home) / "gimprc").open("a") as file:
+        file.write("(show-welcome-dialog no)\n")
     with test_krita.display() as screen:
         home = gimp_home | {"DISPLAY": screen}
         manager = subprocess.Popen(["openbox"], env=home, stderr=subprocess.DEVNULL)
         gimp = start(home, tmp_path, ["screen"], frame=str(small_frame), on_screen=str(small_frame))
         try:
             waited(gimp, (tmp_path / "report.ready").exists)
-            waited(
-                gimp, lambda: xdotool(home, "search", "--name", "small.* GIMP$", "windowactivate", "--sync")
-            )
+            window = ["search", "--name", "small.* GIMP$"]
+            waited(gimp, lambda: xdotool(home, *window, "windowactivate", "--sync"))
+            xdotool(home, *window, "windowsize", "1600", "980")
+            time.sleep(3)
             xdotool(home, "key", "slash")  # GIMP's search for commands
             waited(gimp, lambda: xdotool(home, "search", "--name", "^Search Actions$", "windowactivate"))
             xdotool(home, "type", "--delay", "80", "Reconstruct douga")

@@ -27,21 +27,26 @@ from douga.shipped import known_weights
 
 FORMAT = "douga-weights-1"
 STAGES = ("cel", "lines")
-_ALPHA = ["alpha"]  # what weights of stage "cutout" answer, in place of the list of classes
+_ALPHA = ["alpha"]  # what the stages below answer, in place of the list of classes
+_ALPHA_STAGES = ("cutout", "masks")
 
 NetworkConfig = GcnConfig | BiRefNetConfig | IsNetConfig
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A network by the name that a checkpoint's header gives it."""
+    """A network by the name that a checkpoint's header gives it.
+
+    whole: a state dict holds all of its tensors, so that none has to be made before it is loaded.
+    """
 
     config: type[NetworkConfig]
     network: Callable[..., nn.Module]
+    whole: bool = True
 
 
 KINDS = {
-    "gcn": Kind(GcnConfig, Gcn),
+    "gcn": Kind(GcnConfig, Gcn, whole=False),
     "birefnet": Kind(BiRefNetConfig, BiRefNet),
     "isnet": Kind(IsNetConfig, IsNet),
     "isnet-masks": Kind(IsNetConfig, MaskEncoder),  # teaches an IsNet; only training needs it
@@ -52,9 +57,10 @@ KINDS = {
 class WeightsInfo:
     """What a checkpoint says of itself.
 
-    stage: "cel", "lines" or "cutout". input_mode: see `douga.preprocess`; networks of other kinds than "gcn"
-    take colours by their own `mean` and `std`. step: of training. recipe: the run's settings. version: of the
-    program that wrote it. kind: one of KINDS. licence, source: of weights that others published.
+    stage: "cel", "lines" or "cutout"; "masks" for what teaches a cutout network. input_mode: see
+    `douga.preprocess`; networks of other kinds than "gcn" take colours by their own `mean` and `std`. step:
+    of training. recipe: the run's settings. version: of the program that wrote it. kind: one of KINDS.
+    licence, source: of weights that others published.
     """
 
     stage: str
@@ -70,7 +76,7 @@ class WeightsInfo:
     @property
     def classes(self) -> list[str]:
         """Keys of what the network answers."""
-        return _ALPHA if self.stage == "cutout" else [c.key for c in DougaClass]
+        return _ALPHA if self.stage in _ALPHA_STAGES else [c.key for c in DougaClass]
 
 
 # What the first checkpoints did not say.
@@ -158,7 +164,7 @@ def _info(path: Path, header: dict[str, Any]) -> WeightsInfo:
     """What a header says. Raises CheckpointError where that is not what this version reads."""
     said = _LATER | header
     needed = {f.name for f in fields(WeightsInfo)}
-    expected = _ALPHA if said.get("stage") == "cutout" else [c.key for c in DougaClass]
+    expected = _ALPHA if said.get("stage") in _ALPHA_STAGES else [c.key for c in DougaClass]
     if said.get("classes") != expected:
         raise CheckpointError(
             f"{path}: was trained on other classes ({said.get('classes')}) than {expected}; "
@@ -193,8 +199,8 @@ def load_network(
 
     Strict: every tensor must be there and fit. fused: fold each batch normalisation into the convolution
     before it, which is faster and computes the same; False keeps the network as it is trained. precision: of
-    the parameters; bfloat16 halves a network's memory and is what BiRefNet and IS-Net run fastest in, whose
-    answer is float32 all the same. Raises CheckpointError and DeviceError.
+    the parameters; BiRefNet and IS-Net run fastest in bfloat16, in the least memory, and answer in float32
+    all the same. Raises CheckpointError and DeviceError.
     """
     path = known_weights().get(str(path_or_name), Path(path_or_name))
     if not path.is_file():
@@ -207,8 +213,11 @@ def load_network(
     network = _build(path, info).eval().requires_grad_(False)
     if fused:
         fold_norms(network)
-    last = torch.channels_last
-    network.to(target, precision, memory_format=last)  # type: ignore[call-overload]  # torch's stubs lag
+    if isinstance(network, BiRefNet | IsNet):
+        network.lower_precision(precision)
+    else:
+        network.to(precision)
+    network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lag
     return LoadedNetwork(network, info, target, path, header)
 
 
@@ -231,8 +240,10 @@ def in_short(exc: Exception, *, length: int = 200) -> str:
 
 def _build(path: Path, info: WeightsInfo) -> nn.Module:
     """The network that a checkpoint describes, with its weights as float32. Raises CheckpointError."""
+    kind = KINDS[info.kind]
     try:
-        network = KINDS[info.kind].network(info.config)
+        with torch.device("meta" if kind.whole else "cpu"):
+            network = kind.network(info.config)
     except (ValueError, TypeError, KeyError, RuntimeError) as exc:
         raise CheckpointError(
             f"{path}: its header describes no network that can be built ({exc}); export it again"
@@ -240,7 +251,10 @@ def _build(path: Path, info: WeightsInfo) -> nn.Module:
     try:
         with safe_open(str(path), "pt") as file:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a dict
-        network.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+        floats = {
+            key: value.float() if value.is_floating_point() else value for key, value in tensors.items()
+        }
+        network.load_state_dict(floats, assign=kind.whole)
     except (RuntimeError, SafetensorError, OSError) as exc:
         raise CheckpointError(
             f"{path}: the weights do not fit the network that its header describes ({in_short(exc)}); "

@@ -74,7 +74,7 @@ def _import(args: argparse.Namespace) -> None:
     out = _target(name, args.out, overwrite=args.overwrite)
     found = read_published(args.file, isnet_mean=args.isnet_mean)
     info = WeightsInfo(
-        stage="cutout",
+        stage="masks" if found.kind == "isnet-masks" else "cutout",
         config=found.config,
         input_mode="color",
         step=0,

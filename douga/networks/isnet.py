@@ -105,8 +105,7 @@ class IsNet(nn.Module):
     """(B, 3, H, W) float32, normalised by `mean` and `std`, any size -> (B, 1, H, W) float32 logits of alpha.
 
     In training mode it returns `Supervised` and takes sides that are multiples of 64. Sides that are not are
-    padded with the border's own pixels, below and to the right, and cut off again. The parameters may be
-    bfloat16: the answer is float32 all the same.
+    padded with the border's own pixels, below and to the right, and cut off again.
     """
 
     std = (1.0, 1.0, 1.0)  # of RGB in 0 to 1
@@ -142,6 +141,10 @@ class IsNet(nn.Module):
         padded = F.pad(image, (0, pad_wh[0], 0, pad_wh[1]), mode="replicate") if any(pad_wh) else image
         answer = self.side[0](self.features(padded.to(self.enter.weight.dtype))[0])
         return _like(answer.float(), padded)[..., :h, :w]
+
+    def lower_precision(self, precision: torch.dtype) -> None:
+        """Let the network work in `precision`; for eval mode. The answer is float32 all the same."""
+        self.to(precision)
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Decoder's features at strides 2 to 32, and the bottom's at 64."""

@@ -92,13 +92,13 @@ class LastLayer(nn.Module):
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
         for_features, for_patches = self.narrow.weight[:, : self.inputs], self.narrow.weight[:, self.inputs :]
-        answer = resize(F.conv2d(features.float(), for_features.float()), image.shape[-2:])
+        answer = resize(F.conv2d(features, for_features), image.shape[-2:])
         second = self.patches.second
         weight = torch.einsum("op,pikl->oikl", for_patches[:, :, 0, 0], second.weight)
         assert second.bias is not None
         assert self.narrow.bias is not None
         bias = for_patches[:, :, 0, 0] @ second.bias + self.narrow.bias
-        return answer + self._patches(image, weight, bias).float()
+        return answer + self._patches(image, weight, bias)
 
     def _patches(self, image: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         if self.training or image.shape[-2] <= _BAND_ROWS:

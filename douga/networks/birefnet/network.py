@@ -104,15 +104,16 @@ class Reconstruction(nn.Module):
         self.block = _block(below + patches, outputs, config)
 
     def forward(self, x: Tensor, image: Tensor) -> Tensor:
-        return self.block(torch.cat([x, self.patches(image_patches(image, x.shape[-2:]))], 1))
+        precision = _precision(self)
+        patches = self.patches(image_patches(image.to(precision), x.shape[-2:]))
+        return self.block(torch.cat([x.to(precision), patches], 1))
 
 
 class BiRefNet(nn.Module):
     """(B, 3, H, W) float32, normalised by `mean` and `std`, any size -> (B, 1, H, W) float32 logits of alpha.
 
     In training mode it returns `Supervised` and takes sides that are multiples of 32. Sides that are not are
-    padded with the border's own pixels, below and to the right, and cut off again. The parameters may be
-    bfloat16: the answer is float32 all the same.
+    padded with the border's own pixels, below and to the right, and cut off again.
     """
 
     mean = (0.485, 0.456, 0.406)  # of RGB in 0 to 1, ImageNet's
@@ -144,9 +145,17 @@ class BiRefNet(nn.Module):
                 raise ValueError(f"training takes sides that are multiples of {STRIDE}, got {w} x {h}")
             return self.reconstruct(image, self.localise(image))
         padded = F.pad(image, (0, pad_wh[0], 0, pad_wh[1]), mode="replicate") if any(pad_wh) else image
-        padded = padded.to(self.last.narrow.weight.dtype)
-        answer = self.reconstruct(padded, self.localise(padded)).logits
-        return answer[..., :h, :w].float()
+        return self.reconstruct(padded, self.localise(padded)).logits[..., :h, :w]
+
+    def lower_precision(self, precision: torch.dtype) -> None:
+        """Let the parts that take the time work in `precision`; for eval mode.
+
+        Those are the encoder's linear layers and all that is at stride 8 or coarser. What the encoder's
+        blocks add up stays float32, and so does what is at stride 4: errors there are seen at once.
+        """
+        linear = (part for part in self.encoder.modules() if isinstance(part, nn.Linear))
+        for part in (*linear, self.squeeze, *self.up[:-1], *self.lateral[:-1]):
+            part.to(precision)
 
     def localise(self, image: Tensor) -> list[Tensor]:
         """Features of full and half size side by side, at strides 4 to 32; the last ones know all others."""
@@ -156,7 +165,7 @@ class BiRefNet(nn.Module):
             features[i] = torch.cat([features[i], resize(half, features[i].shape[-2:])], 1)
         last = features[-1]
         context = [resize(feature, last.shape[-2:]) for feature in features[:-1]]
-        features[-1] = self.squeeze(torch.cat([*context, last], 1))
+        features[-1] = self.squeeze(torch.cat([*context, last], 1).to(_precision(self.squeeze)))
         return features
 
     def reconstruct(self, image: Tensor, features: Sequence[Tensor]) -> Supervised:
@@ -167,13 +176,18 @@ class BiRefNet(nn.Module):
             x = self.up[i](x, image)
             if self.training:
                 sides.append(self.side[i](x))
-            x, gradient = self.gradient[i](x)
+            x, gradient = self.gradient[i](x.float())
             if gradient is not None:
                 gradients.append(gradient)
-            x = resize(x, feature.shape[-2:]) + self.lateral[i](feature)
+            lateral = self.lateral[i]
+            x = resize(x, feature.shape[-2:]) + lateral(feature.to(_precision(lateral)))
         logits = self.last(self.up[-1](x, image), image)
         targets = _gradient_targets(image, sides) if self.training else ()
         return Supervised(logits, tuple(sides), tuple(gradients), targets)
+
+
+def _precision(part: nn.Module) -> torch.dtype:
+    return next(part.parameters()).dtype
 
 
 def _gradient_targets(image: Tensor, sides: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -13,7 +13,12 @@ from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
-from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock, WindowAttention
+from timm.models.swin_transformer import (
+    PatchMerging,
+    SwinTransformerBlock,
+    WindowAttention,
+    get_relative_position_index,
+)
 from torch import Tensor, nn
 
 PATCH_PX = 4  # side of the patches that become the first stage's tokens
@@ -27,13 +32,15 @@ class Windows:
     tokens: (K * s * s,) where each window's tokens come from, window by window; windows that look alike stand
     together. padding: those of them that come from outside of the map. back: (h * w,) where each token of the
     map is found afterwards. groups: how many windows stand together, and which of their tokens (s * s, s * s)
-    may not see each other because only the shift made them neighbours; None where all may.
+    may not see each other because only the shift made them neighbours; None where all may. positions: (s^4,)
+    for each pair of a window's tokens, the row of the attention's table that holds their bias.
     """
 
     tokens: Tensor
     padding: Tensor
     back: Tensor
     groups: tuple[tuple[int, Tensor | None], ...]
+    positions: Tensor
 
 
 @lru_cache(maxsize=64)
@@ -57,7 +64,8 @@ def cut_windows(size_hw: tuple[int, int], side: int, shift: int, device: torch.d
     back[order[there]] = there
     outside = (order < 0).nonzero()[:, 0]
     kept = tuple((count, apart) for count, apart in groups if count)
-    return Windows(order.clamp(min=0).to(device), outside.to(device), back.to(device), kept)
+    positions = get_relative_position_index(side, side).flatten().to(device)
+    return Windows(order.clamp(min=0).to(device), outside.to(device), back.to(device), kept, positions)
 
 
 def _alike(source: Tensor, shift: int) -> list[tuple[bool, bool, Tensor]]:
@@ -85,7 +93,8 @@ def _apart(side: int, shift: int, last_row: bool, last_column: bool, device: tor
 class ShiftedBlock(SwinTransformerBlock):
     """Window attention and a perceptron, each on normalised tokens and added. (B, H, W, C) -> same.
 
-    shift: in tokens, 0 for windows that are not shifted.
+    shift: in tokens, 0 for windows that are not shifted. The linear layers may be of lower precision than the
+    rest: what is added up over the blocks, and the normalisations, then still lose nothing.
     """
 
     def __init__(self, channels: int, heads: int, window: int, shift: int, drop_path: float) -> None:
@@ -99,6 +108,12 @@ class ShiftedBlock(SwinTransformerBlock):
             dynamic_mask=True,
             drop_path=drop_path,
         )
+        del self.attn.relative_position_index  # the same for all blocks: `Windows` has it
+
+    def forward(self, x: Tensor) -> Tensor:
+        precision = self.mlp.fc1.weight.dtype
+        x = x + self.drop_path1(self._attn(self.norm1(x).to(precision)))
+        return x + self.drop_path2(self.mlp(self.norm2(x).to(precision)))
 
     def _attn(self, x: Tensor) -> Tensor:
         b, h, w, c = x.shape
@@ -115,7 +130,7 @@ def attend(attention: WindowAttention, tokens: Tensor, windows: Windows) -> Tens
     b, k, n, c = tokens.shape
     heads = attention.num_heads
     qkv = attention.qkv(tokens).reshape(b, k, n, 3, heads, c // heads).permute(3, 0, 1, 4, 2, 5)
-    bias = attention._get_rel_pos_bias()  # (1, heads, n, n)
+    bias = attention.relative_position_bias_table[windows.positions].reshape(n, n, heads).permute(2, 0, 1)
     answers, start = [], 0
     for count, apart in windows.groups:
         q, key, v = (part[:, start : start + count].reshape(b * count, heads, n, -1) for part in qkv)
@@ -126,6 +141,16 @@ def attend(attention: WindowAttention, tokens: Tensor, windows: Windows) -> Tens
     return attention.proj(torch.cat(answers, 1))
 
 
+class Merging(PatchMerging):
+    """timm's, whose linear layer may be of lower precision. (B, H, W, C) -> (B, ceil(H/2), ceil(W/2), 2C)"""
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, h, w, c = x.shape
+        x = F.pad(x, (0, 0, 0, w % 2, 0, h % 2))
+        x = x.reshape(b, (h + 1) // 2, 2, (w + 1) // 2, 2, c).permute(0, 1, 3, 4, 2, 5).flatten(3)
+        return self.reduction(self.norm(x).to(self.reduction.weight.dtype)).to(x.dtype)
+
+
 class Stage(nn.Module):
     """Patches merged two by two, except in the first stage, then blocks with every second one shifted."""
 
@@ -133,7 +158,7 @@ class Stage(nn.Module):
         self, channels: int, heads: int, window: int, drop_paths: Sequence[float], *, first: bool
     ) -> None:
         super().__init__()
-        self.merge = nn.Identity() if first else PatchMerging(channels // 2)
+        self.merge = nn.Identity() if first else Merging(channels // 2)
         self.blocks = nn.Sequential(
             *(
                 ShiftedBlock(channels, heads, window, window // 2 if i % 2 else 0, drop_path)

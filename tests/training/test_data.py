@@ -342,3 +342,19 @@ def test_a_mask_with_mistakes_is_still_a_mask() -> None:
         assert 0 < (found != mask).mean() < 0.4
     assert mask[24:72, 24:72].all()
     assert mask.sum() == 255 * 48 * 48
+
+
+def test_the_truth_of_a_cutout_is_the_alpha_turned_as_the_frame_is(scenes: Path) -> None:
+    quiet = recipe_of(scenes, "cutout", loss="alpha", windows=1, **QUIET)
+    made = [samples_of(quiet)[i] for i in range(12)]
+    assert made[0]["ids"].dtype == made[0]["small_ids"].dtype == torch.float32
+    assert max(float(sample["small_ids"].max()) for sample in made) == 1
+    folder = SceneFolder(scenes)
+    alphas = [np.asarray(folder.image(i, "alpha")) for i in range(len(folder))]
+    soft = {value for alpha in alphas for value in np.unique(alpha)}
+    seen = {int(v) for sample in made for v in (sample["ids"] * 255).round().unique()}
+    assert seen <= soft
+    assert seen - {0, 255}
+    turned = samples_of(replace(quiet, affine=1.0, rotate_deg=20.0))
+    levels = {int(v) for i in range(12) for v in (turned[i]["ids"] * 255).round().unique()}
+    assert len(levels) > len(seen)  # between pixels, not the nearest one

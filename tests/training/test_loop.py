@@ -86,12 +86,16 @@ def arguments(recipe: Recipe, folder: Path) -> list[str]:
 # -- a run ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stage", ["cel", "lines"])
+@pytest.mark.parametrize("stage", ["cel", "lines", "cutout"])
 def test_a_run_leaves_weights_scores_and_logs(scenes: Path, out: Path, stage: str) -> None:
-    recipe = recipe_of(scenes, out, stage=stage, dice=0.3, bf16=True, validate_every=4, checkpoint_every=4)
+    loss = "alpha" if stage == "cutout" else "cross_entropy"
+    recipe = recipe_of(
+        scenes, out, stage=stage, loss=loss, dice=0.3, bf16=True, validate_every=4, checkpoint_every=4
+    )
     scores = train(recipe)
     assert 0 <= scores["score"] <= 1
-    assert scores.keys() >= ({"iou", "context_iou"} if stage == "cel" else {"accuracy"})
+    expected = {"cel": {"iou", "context_iou"}, "lines": {"accuracy"}, "cutout": {"iou", "context_iou", "mae"}}
+    assert scores.keys() >= expected[stage]
     assert score_steps(out) == [4]
     for name in (BEST, LAST):
         weights = load_network(out / name, "cpu")
@@ -173,7 +177,7 @@ def test_a_finished_run_is_left_alone_and_a_fresh_one_starts_anew(scenes: Path, 
 
 
 def test_a_run_stops_once_it_gets_no_better(scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "score_cel", lambda *_: {"score": 0.5})
+    monkeypatch.setitem(loop.SCORES_OF, "cel", lambda *_: {"score": 0.5})
     recipe = recipe_of(scenes, out, steps=9, validate_every=1, checkpoint_every=9, patience=2)
     train(recipe)
     assert score_steps(out) == [1, 2, 3]
@@ -187,7 +191,7 @@ def test_the_best_weights_are_kept_beside_the_last(
     scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.2, 0.6, 0.4])
-    monkeypatch.setattr(loop, "score_cel", lambda *_: {"score": next(scores)})
+    monkeypatch.setitem(loop.SCORES_OF, "cel", lambda *_: {"score": next(scores)})
     train(recipe_of(scenes, out, steps=3, validate_every=1, checkpoint_every=3))
     assert load_network(out / BEST, "cpu").info.step == 2
     assert load_network(out / LAST, "cpu").info.step == 3
@@ -213,8 +217,10 @@ def test_the_weights_begun_from_are_kept_until_there_are_better_ones(
 ) -> None:
     train(recipe_of(scenes, out / "first", steps=1, validate_every=9))
     scores = iter([0.5, 0.4, 0.6])
-    monkeypatch.setattr(loop, "score_cel", lambda *_: {"score": next(scores)})
-    second = recipe_of(scenes, out / "second", steps=1, init_from=str(out / "first" / LAST), learning_rate=1.0)
+    monkeypatch.setitem(loop.SCORES_OF, "cel", lambda *_: {"score": next(scores)})
+    second = recipe_of(
+        scenes, out / "second", steps=1, init_from=str(out / "first" / LAST), learning_rate=1.0
+    )
     train(second)
     before, best = (load_network(path, "cpu") for path in (out / "first" / LAST, out / "second" / BEST))
     assert best.info.step == 0
@@ -230,6 +236,26 @@ def test_the_context_may_see_frames_at_another_size_than_before(scenes: Path, ou
     larger = replace(first, context_px=first.context_px + 32, dropout=0.3)
     train(replace(larger, out=str(out / "second"), init_from=str(out / "first" / LAST)))
     assert load_network(out / "second" / LAST, "cpu").info.config == larger.network
+
+
+def test_a_cutout_begins_where_stage_one_ends(scenes: Path, out: Path) -> None:
+    cel = recipe_of(scenes, out / "cel", steps=2, validate_every=9)
+    train(cel)
+    soft = replace(
+        cel, stage="cutout", loss="alpha", out=str(out / "cutout"), init_from=str(out / "cel" / LAST)
+    )
+    standing = replace(soft, steps=1, learning_rate=1e-12, weight_decay=0, average=0)
+    train(standing)
+    first, second = (load_network(out / name / LAST, "cpu", fused=False) for name in ("cel", "cutout"))
+    assert second.info.stage == "cutout"
+    for network in (first, second):  # their statistics of normalisation moved by a step
+        network.network.load_state_dict(
+            {k: v for k, v in first.network.state_dict().items() if "running" in k}, strict=False
+        )
+    image = torch.randn(1, 3, 48, 64, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        cel_share, alpha = first.network(image).softmax(1)[:, 1], second.network(image).sigmoid()[:, 0]
+    torch.testing.assert_close(alpha, cel_share, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("spoil", [b"noise", b"", None])

@@ -22,7 +22,7 @@ def test_every_recipe_that_ships_describes_a_network(path: Path) -> None:
     with torch.device("meta"):
         network = Gcn(recipe.network)
     assert recipe.stage in path.stem.split("-")
-    assert network.coarse.out_channels == {"cel": 2, "lines": 10}[recipe.stage]
+    assert network.coarse.out_channels == {"cel": 2, "lines": 10, "cutout": 1}[recipe.stage]
     assert Path(recipe.out).name == path.stem
 
 
@@ -96,6 +96,8 @@ def test_an_unknown_entry_is_an_error(tmp_path: Path, text: str) -> None:
         ("schedule", "step", "choose one of cosine, linear"),
         ("input_mode", "colour", "choose one of color"),
         ("input_mode", "concatenated", "stage cel has no mask yet"),
+        ("stage", "cutout", "stage cutout wants 'alpha'"),
+        ("loss", "alpha", "which is for it alone"),
         ("crop_px", 65, "even size of at least 32"),
         ("crop_px", 16, "even size of at least 32"),
         ("kernel_size", 24, "odd"),

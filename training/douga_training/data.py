@@ -42,7 +42,10 @@ RARE = (DougaClass.COLOR_EDGE, DougaClass.HIGHLIGHT_LINE, DougaClass.COLOR_FILL,
 
 @dataclass(frozen=True)
 class Picture:
-    """One frame with its truth. rgb: (H, W, 3) uint8. ids and mask: (H, W) uint8, mask 0 or 255."""
+    """One frame with its truth. rgb: (H, W, 3) uint8. ids and mask: (H, W) uint8, mask 0 or 255.
+
+    For cutouts the mask is the alpha, 0 to 255, of what shows of the cel.
+    """
 
     rgb: U8
     ids: U8
@@ -95,13 +98,14 @@ class Samples(Dataset[dict[str, Tensor]]):
 
     Where the context is the whole frame: {"small" (C, h, w), "small_ids" (h/2, w/2), "windows" (K, C, S, S),
     "boxes" (K, 4), "ids" (K, S, S)}. Where it is a crop: {"image" (C, S, S), "ids" (S, S)}. Images are
-    float32 as `to_tensor` makes them, ids int64.
+    float32 as `to_tensor` makes them, ids int64, or for cutouts alphas, float32, 0 to 1.
     """
 
     def __init__(self, recipe: Recipe, folders: list[SceneFolder], *, validation: bool = False) -> None:
         self.recipe, self.folders, self.validation = recipe, folders, validation
         self.total = sum(len(f) for f in folders)
         self.colours, self.geometry = Colours(recipe), Geometry(recipe)
+        self.is_soft = recipe.stage == "cutout"  # the truth is an alpha, not a class
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([self.recipe.seed, number + VALIDATION * self.validation])
@@ -125,13 +129,13 @@ class Samples(Dataset[dict[str, Tensor]]):
             made = composite_scene(scene)
             if rng.random() < recipe.broadcast:
                 made = broadcast_scene(scene, made)
-            return Picture(made.frame, made.classes, made.cel_mask)
+            return Picture(made.frame, made.classes, made.alpha if self.is_soft else made.cel_mask)
         folder, index = self._locate(
             number % self.total if self.validation else int(rng.integers(self.total))
         )
         broadcast = (number // self.total % 2 == 1) if self.validation else rng.random() < recipe.broadcast
         kind = "broadcast" if broadcast and folder.has_broadcast(index) else "frame"
-        mask = folder.image(index, "cel_mask")
+        mask = folder.image(index, "alpha" if self.is_soft else "cel_mask")
         # Stage one learns from frames and masks alone, which is all that a studio may have.
         known = recipe.stage == "lines" or folder.has(index, "classes")
         ids = folder.image(index, "classes") if known else np.zeros_like(mask)
@@ -194,10 +198,17 @@ class Samples(Dataset[dict[str, Tensor]]):
         return to_tensor(rgb, mask, mode=self.recipe.input_mode)
 
     def _truth(self, picture: Picture) -> Tensor:
+        if self.is_soft:
+            return _share(picture.mask)
         return _ids(picture.mask > 127 if self.recipe.stage == "cel" else picture.ids)
 
     def _small_truth(self, picture: Picture, size_wh: tuple[int, int]) -> Tensor:
-        """What the context road should answer: most of a cell for the cel, its middle for classes."""
+        """What the context road should answer: most of a cell for the cel, its middle for classes.
+
+        For cutouts the cell's mean alpha.
+        """
+        if self.is_soft:
+            return _share(cv2.resize(picture.mask, size_wh, interpolation=cv2.INTER_AREA))
         if self.recipe.stage == "cel":
             return _ids(cv2.resize(picture.mask, size_wh, interpolation=cv2.INTER_AREA) > 127)
         h, w = picture.ids.shape
@@ -214,7 +225,7 @@ class Samples(Dataset[dict[str, Tensor]]):
 
     def _aim(self, picture: Picture, rng: np.random.Generator) -> U8:
         """Where windows are cut: mostly on the border of the cel, or in stage two often on rare classes."""
-        if self.recipe.stage == "cel":
+        if self.recipe.stage != "lines":
             return _border(picture.mask) if rng.random() < 0.7 else picture.mask
         return np.isin(picture.ids, RARE).astype(np.uint8) if rng.random() < 0.3 else picture.mask
 
@@ -236,7 +247,11 @@ class Samples(Dataset[dict[str, Tensor]]):
         if self.validation:
             return picture
         recipe = self.recipe
-        rgb, (ids, mask) = self.geometry(picture.rgb, [picture.ids, picture.mask], rng)
+        if self.is_soft:  # an alpha is turned as colours are, between pixels
+            rgba, (ids,) = self.geometry(np.dstack([picture.rgb, picture.mask]), [picture.ids], rng)
+            rgb, mask = rgba[..., :3], rgba[..., 3]
+        else:
+            rgb, (ids, mask) = self.geometry(picture.rgb, [picture.ids, picture.mask], rng)
         if rng.random() < recipe.texture:
             rgb = textured(rgb, (mask > 127) == (rng.random() < 0.35), rng)
         if rng.random() < recipe.erase:
@@ -249,6 +264,10 @@ class Samples(Dataset[dict[str, Tensor]]):
 
 def _ids(array: NDArray[np.generic]) -> Tensor:
     return torch.from_numpy(array.astype(np.int64))
+
+
+def _share(alpha: U8) -> Tensor:
+    return torch.from_numpy(alpha.astype(np.float32) / 255)
 
 
 def _border(mask: U8) -> U8:

@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,12 +24,13 @@ from douga import __version__
 from douga.checkpoint import WeightsInfo, choose_device, in_short, load_network, save_network
 from douga.errors import CheckpointError, DougaError, OutputError, RecipeError
 from douga.frame_io import atomic_path
-from douga.networks.gcn import Gcn
+from douga.networks.gcn import Gcn, GcnConfig
 from douga_training import losses
+from douga_training.alpha_losses import pixel_loss
 from douga_training.data import COUNTING, Numbers, Samples, batches, open_folders
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe, parse_arguments
-from douga_training.validate import sample_picture, score_cel, score_lines
+from douga_training.validate import SCORES_OF, sample_picture
 
 RESUME = "last.pt"  # everything that a killed run needs to go on exactly
 BEST, LAST = "best.safetensors", "last.safetensors"
@@ -209,6 +210,8 @@ def _shrink_ids(ids: Tensor, size_hw: Sequence[int]) -> Tensor:
 
 
 def _pixel_loss(recipe: Recipe, logits: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
+    if recipe.loss == "alpha":
+        return pixel_loss(logits.sigmoid(), ids[:, None])
     if recipe.loss == "focal":
         loss = losses.focal(logits, ids, gamma=recipe.focal_gamma)
     else:
@@ -230,15 +233,28 @@ def _new_network(recipe: Recipe) -> Gcn:
     network = Gcn(recipe.network)
     if recipe.init_from:
         start = load_network(recipe.init_from, "cpu", fused=False)
+        config, state = start.info.config, start.network.state_dict()
+        if not isinstance(config, GcnConfig):
+            raise CheckpointError(
+                f"init_from = {recipe.init_from}: of kind {start.info.kind!r}; give weights of kind 'gcn'"
+            )
+        if recipe.stage == "cutout" and start.info.stage == "cel":
+            config, state = replace(config, classes=1), _as_alpha(state)
         # How large the context road sees the frame, and dropout, belong to a run and not to the weights.
         free = {key: getattr(recipe.network, key) for key in ("context_px", "context_stride", "dropout")}
-        if replace(start.info.config, **free) != recipe.network:
+        if replace(config, **free) != recipe.network:
             raise CheckpointError(
-                f"init_from = {recipe.init_from}: its network {start.info.config} is not the recipe's "
+                f"init_from = {recipe.init_from}: its network {config} is not the recipe's "
                 f"{recipe.network}; make the recipe's entries equal"
             )
-        network.load_state_dict(start.network.state_dict())
+        network.load_state_dict(state)
     return network
+
+
+def _as_alpha(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Stage one's weights as a cutout network that answers the same: how much rather cel than background."""
+    ends = ("coarse.", "detail.last.2.")
+    return {key: value[1:] - value[:1] if key.startswith(ends) else value for key, value in state.items()}
 
 
 @torch.no_grad()
@@ -268,8 +284,7 @@ def _validate(
     # Each held-back frame twice: as it is, and as broadcast where it has a twin.
     numbers = Numbers(0, math.ceil(2 * judged.total / recipe.batch), recipe.batch, 0, 1)
     loader = batches(judged, numbers, 0)
-    score = score_cel if recipe.stage == "cel" else score_lines
-    scores = score(run.average, loader, device)
+    scores = SCORES_OF[recipe.stage](run.average, loader, device)
     tqdm.write(f"step {run.step}: " + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
     with open(Path(recipe.out) / SCORES, "a", encoding="utf-8") as file:
         file.write(json.dumps({"step": run.step, "time": round(time.time()), **scores}) + "\n")

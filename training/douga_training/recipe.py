@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from douga.checkpoint import STAGES
 from douga.errors import RecipeError
 from douga.networks.gcn import GcnConfig
 from douga.preprocess import INPUT_MODES, input_channels
 
-LOSSES = ("cross_entropy", "weighted", "focal")
+OUTPUTS = {"cel": 2, "lines": 10, "cutout": 1}  # background and cel; the ten classes; an alpha
+LOSSES = ("cross_entropy", "weighted", "focal", "alpha")
 OPTIMIZERS = ("adam", "adamw")
 SCHEDULES = ("cosine", "linear")
 ENCODERS = ("resnet18", "resnet34", "resnet50", "resnet101")
@@ -39,7 +39,7 @@ def knob(default: Any, text: str) -> Any:
 class Recipe:
     """Every knob of a run."""
 
-    stage: str = knob("cel", "what to train: cel (stage one) or lines (stage two)")
+    stage: str = knob("cel", "what to train: cel (stage one), lines (stage two) or cutout (soft alphas)")
     out: str = knob("runs/cel", "folder of checkpoints, logs and samples")
     init_from: str = knob(
         "", "weights to start from (a .safetensors file or a shipped name); empty: from nothing"
@@ -84,7 +84,9 @@ class Recipe:
     texture: float = knob(0.1, "chance that cel or background gets a texture of its own")
     mask_noise: float = knob(0.5, "stage two: chance that the mask given to the network has errors")
 
-    loss: str = knob("cross_entropy", "cross_entropy, weighted (by class frequency) or focal")
+    loss: str = knob(
+        "cross_entropy", "cross_entropy, weighted (by class frequency) or focal; alpha for cutouts"
+    )
     class_weights: tuple[float, ...] = knob(
         (), "one weight a class instead of frequencies, with loss = weighted"
     )
@@ -113,8 +115,14 @@ class Recipe:
     def __post_init__(self) -> None:
         self._check_choices()
         self._check_ranges()
-        if self.stage == "cel" and self.input_mode != "color":
-            raise RecipeError(f"input_mode = {self.input_mode!r}: stage cel has no mask yet; use 'color'")
+        if self.stage != "lines" and self.input_mode != "color":
+            raise RecipeError(
+                f"input_mode = {self.input_mode!r}: stage {self.stage} has no mask yet; use 'color'"
+            )
+        if (self.stage == "cutout") != (self.loss == "alpha"):
+            raise RecipeError(
+                f"loss = {self.loss!r}: stage cutout wants 'alpha' (SSIM, MAE and IoU), which is for it alone"
+            )
         if self.crop_px % 2 or self.crop_px < 32:
             raise RecipeError(f"crop_px = {self.crop_px}: give an even size of at least 32")
         if self.kernel_size % 2 == 0:
@@ -134,7 +142,7 @@ class Recipe:
 
     def _check_choices(self) -> None:
         for name, choices in (
-            ("stage", STAGES),
+            ("stage", tuple(OUTPUTS)),
             ("encoder", ENCODERS),
             ("input_mode", INPUT_MODES),
             ("loss", LOSSES),
@@ -160,8 +168,8 @@ class Recipe:
 
     @property
     def classes(self) -> int:
-        """Outputs of the network: background and cel, or the ten classes."""
-        return 2 if self.stage == "cel" else 10
+        """Outputs of the network."""
+        return OUTPUTS[self.stage]
 
     @property
     def network(self) -> GcnConfig:
@@ -229,7 +237,7 @@ def parse_arguments(argv: Sequence[str]) -> tuple[Recipe, bool]:
     """`RECIPE.toml --key value ... [--fresh]` -> the recipe, and whether to start anew, not to resume."""
     parser = argparse.ArgumentParser(
         prog="python -m douga.train",
-        description="Train stage one (cel) or two (lines). A run that was stopped goes on where it was.",
+        description="Train stage one, stage two or cutouts. A run that was stopped goes on where it was.",
         epilog="Example: python -m douga.train training/recipes/cel-small.toml --data data/train --steps 99",
     )
     parser.add_argument("recipe", type=Path, metavar="RECIPE.toml", help="the run, see training/recipes/")

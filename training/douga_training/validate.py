@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,6 +35,31 @@ def score_cel(network: Gcn, batches: Iterable[dict[str, Tensor]], device: torch.
     context, final = (float(both / union) if union else 1.0 for both, union in counts)
     judged = {"iou": final, "context_iou": context} if framed else {"iou": final}
     return {**judged, "score": float(np.mean(list(judged.values())))}
+
+
+def score_cutout(
+    network: Gcn, batches: Iterable[dict[str, Tensor]], device: torch.device
+) -> dict[str, float]:
+    """Soft IoU of the alpha in the final answer ("iou") and the context's ("context_iou"), and its MAE.
+
+    "score" is the mean of the two IoUs. Soft IoU: the smaller of both alphas, summed, over the larger.
+    """
+    counts, framed, apart, pixels = np.zeros((2, 2)), False, 0.0, 0
+    for batch in batches:
+        coarse, answer, _, truth = _answers(network, batch, device)
+        found = answer[:, 0].float().sigmoid().cpu()
+        counts[1] += _soft_overlap(found, truth)
+        apart, pixels = apart + float((found - truth).abs().sum()), pixels + truth.numel()
+        framed = "small_ids" in batch
+        if framed:
+            counts[0] += _soft_overlap(coarse[:, 0].float().sigmoid().cpu(), batch["small_ids"])
+    context, final = (float(both / union) if union else 1.0 for both, union in counts)
+    judged = {"iou": final, "context_iou": context} if framed else {"iou": final}
+    return {**judged, "mae": apart / max(pixels, 1), "score": float(np.mean(list(judged.values())))}
+
+
+def _soft_overlap(found: Tensor, truth: Tensor) -> tuple[float, float]:
+    return float(torch.minimum(found, truth).sum()), float(torch.maximum(found, truth).sum())
 
 
 def _overlap(found: Tensor, truth: Tensor) -> tuple[int, int]:
@@ -77,6 +103,9 @@ def score_lines(network: Gcn, batches: Iterable[dict[str, Tensor]], device: torc
     return scores
 
 
+SCORES_OF = {"cel": score_cel, "lines": score_lines, "cutout": score_cutout}
+
+
 def _hits(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Found pixels near truth, found pixels, true pixels near found, true pixels."""
     if not truth.any() or not found.any():
@@ -98,8 +127,15 @@ def sample_picture(
 ) -> NDArray[np.uint8]:
     """Input, answer and truth side by side, one row a sample. Returns (H, W, 3) uint8 RGB."""
     _, answer, images, truth = _answers(network, batch, device)
-    found = answer.argmax(1).cpu().numpy()
+    found = answer[:, 0].float().sigmoid() if answer.shape[1] == 1 else answer.argmax(1)
     strips = []
-    for image, ids, real in list(zip(images, found, truth.numpy(), strict=True))[:rows]:
-        strips.append(np.hstack([to_rgb(image), CLASS_COLOURS[ids], CLASS_COLOURS[real]]))
+    for image, ids, real in list(zip(images, found.cpu().numpy(), truth.numpy(), strict=True))[:rows]:
+        strips.append(np.hstack([to_rgb(image), _painted(ids), _painted(real)]))
     return np.vstack(strips)
+
+
+def _painted(truth: NDArray[Any]) -> NDArray[np.uint8]:
+    """Class ids in their colours; an alpha, float, in greys."""
+    if truth.dtype.kind == "f":
+        return np.repeat((truth * 255).round().astype(np.uint8)[..., None], 3, axis=2)
+    return CLASS_COLOURS[truth]

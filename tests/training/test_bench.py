@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from douga_training.bench.__main__ import main
 from douga_training.bench.checks import REAL_SEED, read_drawings, real_set, simulated_set
-from douga_training.bench.scores import Weights, by_frame_table, judge, numbers, score_table
+from douga_training.bench.scores import KINDS, Weights, by_frame_table, judge, numbers, score_table
 from douga_training.bench.speed import Goal, Measured, _python
 from douga_training.bench.tables import Table, as_text, describe_machine, write_tables
 from douga_training.simulate.store import read_image
@@ -217,13 +217,13 @@ def test_a_run_scores_frames_and_twins(weights: Weights, tmp_path: Path) -> None
     (tmp_path / "out" / "lossless" / "classes").mkdir(parents=True)
     (tmp_path / "out" / "lossless" / "classes" / "old.png").write_bytes(b"of another run")
     found = judge(tmp_path / "set", stems, asked, tmp_path / "out")
-    assert list(found) == ["lossless", "lossless raw", "broadcast", "broadcast raw"]
+    assert list(found) == [f"{kind}{step}" for kind in KINDS for step in ("", " raw", " without paint")]
     assert all(numbers(evaluation.total)["cel IoU"] == 1 for evaluation in found.values())  # true masks
     assert (tmp_path / "out" / "lossless" / "errors" / f"{stems[0]}.png").is_file()
     assert (tmp_path / "out" / "broadcast" / "report.html").is_file()
     assert not (tmp_path / "out" / "lossless" / "classes" / "old.png").exists()
     made = score_table("simulated", "T", "c", found, goals=GOALS, notes=(asked.describe(),))
-    assert made.heads[-2:] == ("lossless raw", "broadcast raw")
+    assert made.heads[-2:] == ("broadcast raw", "broadcast without paint")
     assert "cel: cel, step 7" in made.notes[-1]
     assert "lines: lines, step 9" in made.notes[-1]
     assert by_frame_table(found).rows[0][:3] == (stems[0], "1.000", "1.000")

@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--frames", type=int, default=24, metavar="N", help="in each set, each with its twin (default: 24)")
     add("--real", type=Path, default=CHECKOUT.parent / "shared" / "real", metavar="DIR", help=_REAL)
     add("--out", type=Path, metavar="DIR", help="keep frames, results and overlays of errors there")
-    add("--raw", action="store_true", help="also score the networks' answers before post-processing")
+    add("--raw", action="store_true", help="also score stage two uncleaned, and cleaned without the paint")
     add("--true-masks", action="store_true", help="give stage two the true cel masks: is it to blame?")
     add("--write", type=Path, metavar="FILE", help="put the tables into a Markdown file, between markers")
     return parser

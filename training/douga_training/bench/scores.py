@@ -19,6 +19,7 @@ from douga.frame_io import atomic_path, read_frame, write_png
 from douga.metrics import accuracy, iou
 from douga.palettes import load_palette
 from douga.pipeline import Seen, Settings, Stages, clean, see
+from douga.postprocess import clean_douga
 from douga.report import panels, render_html
 from douga.stages import load_stages
 from douga.types import U8
@@ -28,6 +29,7 @@ from douga_training.simulate.store import BROADCAST
 GOALS = {"cel IoU": 0.90, "visible line F1": 0.90, "shading line F1": 0.45}  # issue 2
 DROP = 0.05  # how much lower a broadcast twin may score
 KINDS = ("lossless", BROADCAST)
+_STEPS = ("raw", "without paint")  # of stage two's answer, before post-processing and half-way through it
 _EPSILON = 1e-9
 
 
@@ -35,7 +37,7 @@ _EPSILON = 1e-9
 class Weights:
     """What is judged. cel, lines: shipped names or files. true_masks: stage two gets the true cel masks.
 
-    raw: also judge the networks' answers before post-processing.
+    raw: also judge the networks' answers before post-processing, and cleaned without the frame's paint.
     """
 
     cel: str = "cel-small"
@@ -65,7 +67,7 @@ def judge(
 
     truth: folder in the layout of `douga simulate`, with broadcast twins. out: is emptied and gets
     the results by kind, with overlays of the errors. Returns evaluations by kind: "lossless", "broadcast",
-    and with `weights.raw` "lossless raw" and "broadcast raw". draw_errors: False saves their time.
+    and with `weights.raw` both of them "raw" and "without paint". draw_errors: False saves their time.
     """
     answers = {}
     shutil.rmtree(out, ignore_errors=True)  # of an earlier run, perhaps with other frames
@@ -74,7 +76,7 @@ def judge(
         masks = folder / "cel_mask" if weights.true_masks else None
         stages = load_stages(weights.cel, weights.lines, weights.device, masks).stages
         _predict(folder, stems, stages, out / kind, raw=weights.raw)
-        names = [kind, f"{kind} raw"] if weights.raw else [kind]
+        names = [kind, *(f"{kind} {step}" for step in _STEPS if weights.raw)]
         for name in names:
             answers[name] = replace(evaluate(out / name, folder), missing=())
             if draw_errors:
@@ -89,7 +91,9 @@ def _predict(truth: Path, stems: Sequence[str], stages: Stages, out: Path, *, ra
         seen = see(read_frame(truth / "frame" / f"{stem}.png"), stages)
         answers = {out: clean(seen, settings).classes.ids}
         if raw:
-            answers[out.with_name(f"{out.name} raw")] = _uncleaned(seen)
+            unpainted = clean_douga(seen.probabilities, line_width_px=settings.line_width_px)
+            for step, ids in zip(_STEPS, (_uncleaned(seen), unpainted.ids), strict=True):
+                answers[out.with_name(f"{out.name} {step}")] = ids
         for folder, ids in answers.items():
             write_png(folder / "classes" / f"{stem}.png", ids, palette=colours)
             write_png(folder / "cel_mask" / f"{stem}.png", seen.cel_mask.mask)

@@ -12,16 +12,14 @@ from douga.shipped import CUTOUT_WEIGHTS, imported_weights, known_weights, shipp
 
 
 def default_model() -> str:
-    """The name of the weights to use where nobody names any: imported ones before the shipped ones.
+    """The name of the weights to use where nobody names any: those imported last, else the shipped ones.
 
-    Raises CheckpointError where several were imported, since none of them comes first by itself, and where
-    there are none at all: nothing else stands in for them.
+    Raises CheckpointError where there are none: nothing else stands in for them.
     """
-    imported = [name for name, path in imported_weights().items() if read_info(path)[0].stage == "cutout"]
-    if len(imported) > 1:
-        raise CheckpointError(f"several weights for cutouts were imported; name one: {', '.join(imported)}")
-    if imported:
-        return imported[0]
+    newest_first = sorted(imported_weights().items(), key=lambda each: -each[1].stat().st_mtime_ns)
+    for name, path in newest_first:
+        if read_info(path)[0].stage == "cutout":
+            return name
     if CUTOUT_WEIGHTS in shipped_weights():
         return CUTOUT_WEIGHTS
     raise CheckpointError(
@@ -32,7 +30,7 @@ def default_model() -> str:
 
 
 def load_cutout_network(name: str, device: str | torch.device = "auto") -> LoadedNetwork:
-    """Weights by name or file, ready for `douga.cutout.find_alpha`. Raises CheckpointError and DeviceError.
+    """Weights by name or file, ready for `douga.alpha.find_alpha`. Raises CheckpointError and DeviceError.
 
     Those of stage one are taken too: their mask is a hard cutout. BiRefNet and IS-Net run in bfloat16.
     """

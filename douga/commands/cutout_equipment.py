@@ -6,27 +6,76 @@ import argparse
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import numpy as np
+
+from douga.commands.equipment import check_server, connect, frames_in_flight, other_version, other_weights
 from douga.commands.session import Equipment
-from douga.cutout import Alpha, FindAlpha, alpha_finder, cut_out
-from douga.cutout_weights import default_model, load_cutout_network
+from douga.cutout import Alpha, Cutout, FindAlpha, cut_out
+from douga.errors import CheckpointError, InputError
 from douga.steady import Steady
 from douga.types import Frame
+
+if TYPE_CHECKING:  # a server is looked up when it is asked for
+    from douga_server.client_calls import Call
+    from douga_server.codec_client import ServerInfo
+    from douga_server.jobs import CutoutAnswer
 
 
 def load_cutout_equipment(args: argparse.Namespace) -> Equipment:
     """Have ready what `args` ask for. Raises DeviceError, CheckpointError, InputError, ServerError."""
-    return _equip_here(args)
+    check_server(args)
+    return _equip_here(args) if args.server is None else _equip_by_server(args)
 
 
 def _equip_here(args: argparse.Namespace) -> Equipment:
+    from douga.alpha import alpha_finder  # torch, which a server spares us
     from douga.checkpoint import choose_device
+    from douga.cutout_weights import default_model, load_cutout_network
 
     device = str(choose_device(args.device or "auto"))
     name = args.model or default_model()
     network = load_cutout_network(name, device)
     weights = {"cutout": {"name": name, "sha256": network.sha256}}
     return equip_cutouts(alpha_finder(network), device, weights, args.jobs, stabilise=args.stabilise)
+
+
+def _equip_by_server(args: argparse.Namespace) -> Equipment:
+    from douga_server.jobs import Priority
+
+    if args.depth == 16 or args.stabilise:
+        option = "--depth 16" if args.depth == 16 else "--stabilise"
+        raise InputError(f"{option}: a server answers frame by frame, in 8 bits; leave --server out for it")
+    client, info, weights = connect(args, lambda info: _served_weights(info, args.model))
+
+    def finish(call: Call[CutoutAnswer]) -> Cutout:
+        answer = call.result()
+        warnings = (*call.frame.warnings, *answer.warnings, *other_weights(answer, weights))
+        planes = (plane.astype(np.float32) / np.float32(255) for plane in (answer.alpha, answer.colours))
+        return Cutout(replace(call.frame, warnings=warnings), *planes)
+
+    return Equipment(
+        start=lambda frame: client.send_cutout(frame, args.model or "", Priority.BATCH),
+        finish=finish,
+        device=f"server: {', '.join(info.description.devices)}",
+        weights=weights,
+        in_flight=args.jobs or frames_in_flight(info),
+        hurry=client.hurry,
+        close=client.close,
+        notes=other_version(info),
+    )
+
+
+def _served_weights(info: ServerInfo, name: str | None) -> dict[str, dict[str, str]]:
+    """The weights that the server will use, as the manifest has them. Raises CheckpointError."""
+    from douga_server.models import find_cutout_model
+
+    try:
+        model = find_cutout_model(info.description.models, name or "")
+    except InputError as exc:
+        raise CheckpointError(f"--model {name or 'left out'}: {exc}") from exc
+    return {model.stage: {"name": model.name, "sha256": model.sha256}}
 
 
 def equip_cutouts(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,9 +18,10 @@ from douga.shipped import CEL_WEIGHTS, LINES_WEIGHTS
 from douga.types import Frame
 
 if TYPE_CHECKING:  # server and farm are looked up when they are asked for
+    from douga_server.client import Client
     from douga_server.client_calls import Call
-    from douga_server.codec_client import ServerInfo
-    from douga_server.jobs import Answer
+    from douga_server.codec_client import Received, ServerInfo
+    from douga_server.jobs import Answer, AnyAnswer
 
 
 def load_equipment(args: argparse.Namespace, settings: Settings) -> Equipment:
@@ -37,20 +39,26 @@ def load_equipment(args: argparse.Namespace, settings: Settings) -> Equipment:
 
 def _check_where(args: argparse.Namespace) -> None:
     """Raises InputError for options that do not go together: none is passed over in silence."""
-    server = {
+    check_server(args)
+    farm = {"--ray-address": args.ray_address, "--replicas": args.replicas}
+    lonely = [name for name, value in farm.items() if value is not None and args.backend != "ray"]
+    if lonely:
+        raise InputError(f"{lonely[0]} says something about --backend ray, which is not there; add it")
+    if args.server is not None and args.backend == "ray":
+        raise InputError("--server and --backend ray are two places for the same work; choose one of them")
+
+
+def check_server(args: argparse.Namespace) -> None:
+    """Raises InputError for options of a server that do not go together."""
+    about = {
         "--token-file": args.token_file,
         "--tls-ca": args.tls_ca,
         "--tls-cert": args.tls_cert,
         "--tls-key": args.tls_key,
     }
-    farm = {"--ray-address": args.ray_address, "--replicas": args.replicas}
-    lonely = [name for name, value in server.items() if value is not None and args.server is None]
-    lonely += [name for name, value in farm.items() if value is not None and args.backend != "ray"]
+    lonely = [name for name, value in about.items() if value is not None and args.server is None]
     if lonely:
-        owner = "--server" if lonely[0] in server else "--backend ray"
-        raise InputError(f"{lonely[0]} says something about {owner}, which is not there; add it")
-    if args.server is not None and args.backend == "ray":
-        raise InputError("--server and --backend ray are two places for the same work; choose one of them")
+        raise InputError(f"{lonely[0]} says something about --server, which is not there; add it")
     if args.server is not None and args.device is not None:
         raise InputError(
             f"--device {args.device}: the server chooses its own device; leave it out, or start the server "
@@ -65,10 +73,15 @@ def _equip_here(args: argparse.Namespace, settings: Settings) -> Equipment:
     return equip_locally(loaded.stages, settings, loaded.device, loaded.weights, args.jobs)
 
 
-def _equip_by_server(args: argparse.Namespace, settings: Settings) -> Equipment:
+def connect(
+    args: argparse.Namespace, weights_of: Callable[[ServerInfo], dict[str, dict[str, str]]]
+) -> tuple[Client, ServerInfo, dict[str, dict[str, str]]]:
+    """A client of the server that `args` name, what the server is, and the weights that it will use.
+
+    weights_of: chooses them, for the manifest. Raises ServerError, InputError, CheckpointError.
+    """
     from douga_server.client import Client
     from douga_server.connection import find_server
-    from douga_server.jobs import Options, Priority
 
     server = find_server(
         args.server,
@@ -80,18 +93,24 @@ def _equip_by_server(args: argparse.Namespace, settings: Settings) -> Equipment:
     client = Client(server)
     try:
         info = client.capabilities()
-        weights = _served_weights(info, args)
+        return client, info, weights_of(info)
     except BaseException:
         client.close()
         raise
+
+
+def _equip_by_server(args: argparse.Namespace, settings: Settings) -> Equipment:
+    from douga_server.jobs import Options, Priority
+
+    client, info, weights = connect(args, lambda info: _served_weights(info, args))
     options = Options(
         args.weights_cel or "", args.weights_lines or "", args.line_width, priority=Priority.BATCH
     )
     masks = None if args.mask is None else OwnMasks(args.mask)
 
-    def finish(call: Call) -> Reconstruction:
+    def finish(call: Call[Received]) -> Reconstruction:
         received = call.result()
-        warnings = (*received.warnings, *_other_weights(received.answer, weights))
+        warnings = (*received.warnings, *other_weights(received.answer, weights))
         return _layered(call.frame, received.answer, settings, warnings)
 
     return Equipment(
@@ -99,10 +118,10 @@ def _equip_by_server(args: argparse.Namespace, settings: Settings) -> Equipment:
         finish=finish,
         device=f"server: {', '.join(info.description.devices)}",
         weights=weights,
-        in_flight=args.jobs or _in_flight(info),
+        in_flight=args.jobs or frames_in_flight(info),
         hurry=client.hurry,
         close=client.close,
-        notes=_other_version(info),
+        notes=other_version(info),
     )
 
 
@@ -152,13 +171,13 @@ def _served_weights(info: ServerInfo, args: argparse.Namespace) -> dict[str, dic
     return weights
 
 
-def _in_flight(info: ServerInfo) -> int:
+def frames_in_flight(info: ServerInfo) -> int:
     """So many frames that the server never waits for the next: it cleans some while its networks go on."""
     wanted = sum(2 if device == "cpu" else 8 for device in info.description.devices)
     return max(1, min(wanted, info.limits.max_queued, 64))
 
 
-def _other_weights(answer: Answer, weights: dict[str, dict[str, str]]) -> tuple[str, ...]:
+def other_weights(answer: AnyAnswer, weights: dict[str, dict[str, str]]) -> tuple[str, ...]:
     """A server may be given new weights while it runs."""
     return tuple(
         f"made with the {use.stage} weights {use.name} {use.sha256[:12]}, which the server took up meanwhile"
@@ -167,7 +186,7 @@ def _other_weights(answer: Answer, weights: dict[str, dict[str, str]]) -> tuple[
     )
 
 
-def _other_version(info: ServerInfo) -> tuple[str, ...]:
+def other_version(info: ServerInfo) -> tuple[str, ...]:
     if info.version == __version__:
         return ()
     return (f"the server is Douga {info.version}, this is {__version__}; results made here may differ",)

@@ -8,12 +8,16 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, overload
 
 from douga.errors import DougaError, InputError
 from douga_server.backends.base import Backend
 from douga_server.jobs import (
     Answer,
+    AnyAnswer,
+    AnyJob,
+    CutoutAnswer,
+    CutoutJob,
     DrainingError,
     Job,
     OnProgress,
@@ -74,9 +78,9 @@ class QueueObserver(Protocol):
 class _Ticket:
     """A job with whoever waits for it. told: the queue position it knows."""
 
-    job: Job
+    job: AnyJob
     on_progress: OnProgress
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[AnyAnswer]
     arrived_s: float = field(default_factory=time.monotonic)
     told: int | None = None
 
@@ -86,14 +90,14 @@ class _Ticket:
             raise Stopped
         self.on_progress(progress)
 
-    def end(self, result: Answer | BaseException) -> None:
+    def end(self, result: AnyAnswer | BaseException) -> None:
         """Give the result to whoever waits, if anybody does."""
         if self.answer.done():
             return
-        if isinstance(result, Answer):
-            self.answer.set_result(result)
-        else:
+        if isinstance(result, BaseException):
             self.answer.set_exception(result)
+        else:
+            self.answer.set_result(result)
 
 
 class _Queue:
@@ -118,11 +122,11 @@ class _Queue:
         return min(lane[0].arrived_s for lane in self._lanes.values() if lane)
 
     def add(self, ticket: _Ticket) -> None:
-        self._lanes[ticket.job.options.priority].append(ticket)
+        self._lanes[ticket.job.priority].append(ticket)
 
     def remove(self, ticket: _Ticket) -> bool:
         """Whether it was there."""
-        lane = self._lanes[ticket.job.options.priority]
+        lane = self._lanes[ticket.job.priority]
         if ticket not in lane:
             return False
         lane.remove(ticket)
@@ -163,15 +167,13 @@ def _take_alike(lane: deque[_Ticket], size: int, max_px: int) -> list[_Ticket]:
     return taken
 
 
-def _pixels(job: Job) -> int:
+def _pixels(job: AnyJob) -> int:
     return math.prod(job.frame.size_hw)
 
 
-def _are_alike(a: Job, b: Job) -> bool:
+def _are_alike(a: AnyJob, b: AnyJob) -> bool:
     """Whether two jobs take the same weights and about the same time."""
-    kinds = [(o.cel_model, o.lines_model, o.input_mode) for o in (a.options, b.options)]
-    same = kinds[0] == kinds[1] and (a.own_mask is None) == (b.own_mask is None)
-    return same and max(_pixels(a), _pixels(b)) <= _SIMILAR * min(_pixels(a), _pixels(b))
+    return a.kind == b.kind and max(_pixels(a), _pixels(b)) <= _SIMILAR * min(_pixels(a), _pixels(b))
 
 
 class Batcher:
@@ -190,7 +192,7 @@ class Batcher:
     ) -> None:
         self._backend, self._limits, self._observer = backend, limits or QueueLimits(), observer
         self._queue = _Queue()
-        self._running: dict[asyncio.Task[list[Answer | DougaError]], list[_Ticket]] = {}
+        self._running: dict[asyncio.Task[list[AnyAnswer | DougaError]], list[_Ticket]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._frame_s = _FIRST_GUESS_S
         self._is_draining = False
@@ -205,7 +207,13 @@ class Batcher:
         """Frames that the backend works on."""
         return sum(map(len, self._running.values()))
 
-    async def submit(self, job: Job, on_progress: OnProgress) -> Answer:
+    @overload
+    async def submit(self, job: Job, on_progress: OnProgress) -> Answer: ...
+
+    @overload
+    async def submit(self, job: CutoutJob, on_progress: OnProgress) -> CutoutAnswer: ...
+
+    async def submit(self, job: AnyJob, on_progress: OnProgress) -> AnyAnswer:
         """Wait for a job's turn and for its answer.
 
         on_progress: called on the loop, with the place in the queue first and whenever it changes, then with
@@ -301,7 +309,7 @@ class Batcher:
         if self._observer is not None:
             self._observer.batch_started([now_s - ticket.arrived_s for ticket in batch])
 
-    def _end(self, task: asyncio.Task[list[Answer | DougaError]], begun_s: float) -> None:
+    def _end(self, task: asyncio.Task[list[AnyAnswer | DougaError]], begun_s: float) -> None:
         """Hand the results of a batch out, and start what can start now."""
         batch, seconds = self._running.pop(task), time.monotonic() - begun_s
         if not task.cancelled():  # or nobody waits for them, see `_give_up` and `drain`
@@ -309,7 +317,7 @@ class Batcher:
             results = [error] * len(batch) if error else task.result()
             for ticket, result in zip(batch, results, strict=True):
                 ticket.end(result)
-            if any(isinstance(result, Answer) for result in results):
+            if any(isinstance(result, AnyAnswer) for result in results):
                 self._learn_pace(seconds / len(batch))
         if self._observer is not None:
             self._observer.batch_ended(len(batch), seconds)

@@ -10,6 +10,7 @@ A server that went away or has too much to do is asked again for a while; see `P
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from types import TracebackType
 
 import grpc
@@ -17,12 +18,12 @@ from douga_proto.v1 import douga_pb2 as pb
 
 from douga.errors import DougaError
 from douga.types import CelMask, Frame
-from douga_server import codec_client
-from douga_server.client_calls import Call, Line, Patience
+from douga_server import codec_client, codec_cutout
+from douga_server.client_calls import Call, Errand, Line, Patience
 from douga_server.client_sequence import SequenceCall
 from douga_server.codec_client import Received, ServerInfo
 from douga_server.connection import ServerAddress
-from douga_server.jobs import OnProgress, Options, Priority
+from douga_server.jobs import CutoutAnswer, OnProgress, Options, Priority
 from douga_server.pixels import Encoding
 
 _CAPABILITIES_TIMEOUT_S = 10.0
@@ -87,9 +88,53 @@ class Client:
         """Take a frame apart. on_progress: is told, on this thread, how far it is."""
         return self.send(frame, options, own_mask).result(on_progress)
 
-    def send(self, frame: Frame, options: Options | None = None, own_mask: CelMask | None = None) -> Call:
+    def send(
+        self, frame: Frame, options: Options | None = None, own_mask: CelMask | None = None
+    ) -> Call[Received]:
         """Begin to send a frame and return at once; `Call.result` waits for the rest."""
-        return Call(self._line, frame, options or Options(), own_mask)
+        line = self._line
+
+        def requests(call_id: str) -> Iterator[pb.ReconstructRequest]:
+            return codec_client.requests(
+                frame,
+                options or Options(),
+                own_mask=own_mask,
+                call_id=call_id,
+                encoding=line.encoding,
+                max_chunk_bytes=line.limits.max_chunk_bytes,
+            )
+
+        reader = partial(codec_client.AnswerReader, line.limits)
+        return Call(line, Errand("Reconstruct", frame, requests, reader))
+
+    def cutout(
+        self,
+        frame: Frame,
+        model: str = "",
+        priority: Priority = Priority.INTERACTIVE,
+        on_progress: OnProgress | None = None,
+    ) -> CutoutAnswer:
+        """Cut a frame out. model: name of weights, empty for the default. on_progress: as above."""
+        return self.send_cutout(frame, model, priority).result(on_progress)
+
+    def send_cutout(
+        self, frame: Frame, model: str = "", priority: Priority = Priority.INTERACTIVE
+    ) -> Call[CutoutAnswer]:
+        """Begin to send a frame and return at once; `Call.result` waits for the rest."""
+        line = self._line
+
+        def requests(call_id: str) -> Iterator[pb.CutoutRequest]:
+            return codec_cutout.cutout_requests(
+                frame,
+                model,
+                priority,
+                call_id=call_id,
+                encoding=line.encoding,
+                max_chunk_bytes=line.limits.max_chunk_bytes,
+            )
+
+        reader = partial(codec_cutout.CutoutAnswerReader, line.limits)
+        return Call(line, Errand("Cutout", frame, requests, reader))
 
     def sequence(
         self,

@@ -9,14 +9,13 @@ import time
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 import grpc
 from douga_proto.v1.douga_pb2_grpc import DougaServiceStub
 
 from douga.errors import DougaError, InputError
-from douga.types import CelMask, Frame
-from douga_server import codec_client
+from douga.types import Frame
 from douga_server.client_errors import (
     BusyError,
     ContractError,
@@ -25,9 +24,8 @@ from douga_server.client_errors import (
     UnreachableError,
     translate,
 )
-from douga_server.codec_client import AnswerReader, Received
 from douga_server.connection import ServerAddress
-from douga_server.jobs import OnProgress, Options
+from douga_server.jobs import OnProgress, Progress
 from douga_server.limits import LimitError, Limits
 from douga_server.pixels import Encoding
 
@@ -35,6 +33,8 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 2.0
 _UNTIL_ANNOUNCED_S = 2.0  # from listening to the discovery file with the new token
 _Given = ParamSpec("_Given")
 _Read = TypeVar("_Read")
+_Came = TypeVar("_Came")
+_Answer = TypeVar("_Answer", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -158,19 +158,39 @@ class Trying:
         return 0.0, -1.0
 
 
-class Call:
+@dataclass(frozen=True)
+class Errand(Generic[_Came]):
+    """What a call for one frame sends and how its answer is read.
+
+    method: its name in the contract. requests: messages for a name of the call. reader: takes responses.
+    """
+
+    method: str
+    frame: Frame
+    requests: Callable[[str], Iterable[Any]]
+    reader: Callable[[], Reader[_Came]]
+
+
+class Reader(Protocol[_Answer]):
+    """Of one call's responses: `codec_client.AnswerReader`, `codec_cutout.CutoutAnswerReader`."""
+
+    def add(self, response: Any) -> Progress | None: ...
+    def finish(self) -> _Answer: ...
+
+
+class Call(Generic[_Came]):
     """One frame under way. It is being sent from the moment that this is made."""
 
-    def __init__(self, line: Line, frame: Frame, options: Options, own_mask: CelMask | None) -> None:
-        self._line, self._frame, self._options, self._own_mask = line, frame, options, own_mask
+    def __init__(self, line: Line, errand: Errand[_Came]) -> None:
+        self._line, self._errand = line, errand
         self._rpc = self._begin()
 
     @property
     def frame(self) -> Frame:
         """The frame that was sent."""
-        return self._frame
+        return self._errand.frame
 
-    def result(self, on_progress: OnProgress | None = None) -> Received:
+    def result(self, on_progress: OnProgress | None = None) -> _Came:
         """Wait for what came of the frame; once, on any thread. on_progress: is told on this thread.
 
         A try that was lost is made again; see `Patience`. Raises InputError, ServerError.
@@ -184,20 +204,13 @@ class Call:
             self._rpc = self._begin()
 
     def _begin(self) -> Any:
-        line = self._line
-        requests: Iterable[Any] = codec_client.requests(
-            self._frame,
-            self._options,
-            own_mask=self._own_mask,
-            call_id=secrets.token_hex(8),  # another one a try: the server may not have noticed that one ended
-            encoding=line.encoding,
-            max_chunk_bytes=line.limits.max_chunk_bytes,
-        )
+        # Another name a try: the server may not have noticed that one ended.
+        requests = self._errand.requests(secrets.token_hex(8))
         # Packed here: an error on gRPC's own thread would only be logged.
-        return line.open("Reconstruct", iter(tuple(requests)), line.timeout_s)
+        return self._line.open(self._errand.method, iter(tuple(requests)), self._line.timeout_s)
 
-    def _receive(self, on_progress: OnProgress | None) -> Received:
-        reader = AnswerReader(self._line.limits)
+    def _receive(self, on_progress: OnProgress | None) -> _Came:
+        reader = self._errand.reader()
         try:
             for response in self._rpc:
                 progress = self._line.understood(reader.add, response)

@@ -24,7 +24,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from douga.shipped import shipped_weights
+from douga.shipped import imported_weights, shipped_weights
 from douga_server.address import parse_address
 from douga_server.errors import SetupError
 from douga_server.models import ModelStore, StageStore
@@ -151,12 +151,14 @@ def at_home_anywhere(store: StageStore) -> StageStore:
     """The same store for processes that work in other folders: files by their whole paths."""
     if not isinstance(store, ModelStore):
         return store
-    shipped = shipped_weights()
+    shipped, imported = shipped_weights(), imported_weights()
 
     def settled(given: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(path if path in shipped else str(Path(path).absolute()) for path in given)
+        return tuple(
+            path if path in shipped else str(imported.get(path, Path(path)).absolute()) for path in given
+        )
 
-    return replace(store, cel=settled(store.cel), lines=settled(store.lines))
+    return replace(store, cel=settled(store.cel), lines=settled(store.lines), cutout=settled(store.cutout))
 
 
 def import_ray() -> ModuleType:

@@ -1,4 +1,4 @@
-"""Messages <-> our types, the server's side; `codec_client` has the other.
+"""Messages <-> our types, the server's side; `codec_cutout` has cutouts, `codec_client` the other side.
 
 What comes in raises InputError (INVALID_ARGUMENT) or LimitError (RESOURCE_EXHAUSTED) where it cannot be used.
 """
@@ -9,12 +9,14 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from douga_proto.v1 import douga_pb2 as pb
 from douga_proto.v1 import image_pb2
 
 from douga.errors import InputError
 from douga.palettes import Palette, load_palette, preset_names
+from douga.types import CelMask, Frame
 from douga_server.codec_parts import (
     STAGES,
     PlaneAssembler,
@@ -25,6 +27,7 @@ from douga_server.codec_parts import (
     palette_from,
     palette_message,
     shown,
+    stage_event,
 )
 from douga_server.jobs import (
     DEFAULT_LINE_WIDTH_PX,
@@ -55,11 +58,7 @@ _PRIORITIES: dict[int, Priority] = {
 
 def options_from(message: pb.ReconstructOptions, usual: Priority = Priority.INTERACTIVE) -> Options:
     """How to take a frame apart. usual: where the message names no deadline class. Raises InputError."""
-    by_number = {**_PRIORITIES, pb.DEADLINE_CLASS_UNSPECIFIED: usual}
-    if message.deadline_class not in by_number:
-        raise InputError(
-            f"unknown deadline_class {message.deadline_class}; expected 1 (interactive) or 2 (batch)"
-        )
+    priority = priority_from(message.deadline_class, usual)
     if message.input_mode and message.input_mode not in INPUT_MODES:
         raise InputError(
             f"unknown input_mode {shown(message.input_mode)}; leave it empty or choose one of "
@@ -74,8 +73,16 @@ def options_from(message: pb.ReconstructOptions, usual: Priority = Priority.INTE
         palette=palette_from(message.palette) if has_palette else load_palette(DEFAULT_PALETTE),
         input_mode=message.input_mode,
         region=Region(region.x, region.y, region.width, region.height) if has_region else None,
-        priority=by_number[message.deadline_class],
+        priority=priority,
     )
+
+
+def priority_from(deadline_class: int, usual: Priority = Priority.INTERACTIVE) -> Priority:
+    """Who is served first. usual: where the message names no class. Raises InputError."""
+    by_number = {**_PRIORITIES, pb.DEADLINE_CLASS_UNSPECIFIED: usual}
+    if deadline_class not in by_number:
+        raise InputError(f"unknown deadline_class {deadline_class}; expected 1 (interactive) or 2 (batch)")
+    return by_number[deadline_class]
 
 
 def call_id_from(text: str) -> str:
@@ -83,91 +90,127 @@ def call_id_from(text: str) -> str:
     return name_from(text, "call_id") or secrets.token_hex(8)
 
 
-class _Upload:
+class Upload:
     """A frame that was announced, and its user's mask where there is one."""
 
     def __init__(
-        self, message: pb.ReconstructStart | pb.SequenceFrame, options: Options, limits: Limits
+        self, frame: image_pb2.ImageHeader | None, cel_mask: image_pb2.ImageHeader | None, limits: Limits
     ) -> None:
-        if not message.HasField("frame"):
+        """frame, cel_mask: None where the message has none. Raises InputError, LimitError."""
+        if frame is None:
             raise InputError("no frame is announced; fill in the field frame")
-        frame = header_from(message.frame, image_pb2.PLANE_FRAME, limits)
-        planes: list[tuple[int, PlaneHeader]] = [(image_pb2.PLANE_FRAME, frame)]
-        if message.HasField("cel_mask"):
-            mask = header_from(message.cel_mask, image_pb2.PLANE_CEL_MASK, limits)
+        self.header = header_from(frame, image_pb2.PLANE_FRAME, limits)
+        planes: list[tuple[int, PlaneHeader]] = [(image_pb2.PLANE_FRAME, self.header)]
+        if cel_mask is not None:
+            mask = header_from(cel_mask, image_pb2.PLANE_CEL_MASK, limits)
             planes.append((image_pb2.PLANE_CEL_MASK, mask))
-            if (mask.width, mask.height) != (frame.width, frame.height):
+            if (mask.width, mask.height) != (self.header.width, self.header.height):
                 raise InputError(
-                    f"the cel mask is {mask.width} x {mask.height} px, the frame {frame.width} x "
-                    f"{frame.height}; send it in that size"
+                    f"the cel mask is {mask.width} x {mask.height} px, the frame {self.header.width} x "
+                    f"{self.header.height}; send it in that size"
                 )
-        if options.region is not None and not options.region.fits((frame.height, frame.width)):
-            raise InputError(
-                f"{options.region} does not lie within the frame of {frame.width} x {frame.height} px"
-            )
-        self.encoding = frame.encoding
+        self.encoding = self.header.encoding
         self.assembler = PlaneAssembler(planes, limits)
-        self._options = options
 
-    def job(self, call_id: str) -> Job:
-        """Unpack. Raises InputError."""
+    def frame(self, name: str) -> Frame:
+        """Unpack the frame at the end. Raises InputError."""
         self.assembler.check_complete()
         frame = self.assembler.plane(image_pb2.PLANE_FRAME)
         if frame is None:
             raise RuntimeError("an upload without a frame")  # a bug of ours: __init__ puts it there
+        return frame_from(frame, name)
+
+    def mask(self) -> CelMask | None:
+        """Unpack the mask at the end, if there is one. Raises InputError."""
         mask = self.assembler.plane(image_pb2.PLANE_CEL_MASK)
-        own_mask = mask_from(mask) if mask is not None else None
-        return Job(call_id, frame_from(frame, call_id), self._options, own_mask)
+        return mask_from(mask) if mask is not None else None
 
 
-class ReconstructReader:
-    """The requests of one Reconstruct call -> job.
+class _Upload(Upload):
+    """A frame to take apart, and how."""
 
-    Known once `started`: call_id, options, and the encoding of the frame, which the answer goes back in.
+    def __init__(
+        self, message: pb.ReconstructStart | pb.SequenceFrame, options: Options, limits: Limits
+    ) -> None:
+        super().__init__(
+            message.frame if message.HasField("frame") else None,
+            message.cel_mask if message.HasField("cel_mask") else None,
+            limits,
+        )
+        region, size_hw = options.region, (self.header.height, self.header.width)
+        if region is not None and not region.fits(size_hw):
+            raise InputError(f"{region} does not lie within the frame of {size_hw[1]} x {size_hw[0]} px")
+        self._options = options
+
+    def job(self, call_id: str) -> Job:
+        """Unpack. Raises InputError."""
+        return Job(call_id, self.frame(call_id), self._options, self.mask())
+
+
+class FrameReader:
+    """The requests of one call for one frame. Subclasses know its start message and what job it makes.
+
+    Known once `started`: call_id, and the encoding of the frame, which the answer goes back in.
     """
 
     call_id: str
-    options: Options
     encoding: Encoding
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._limits = limits
-        self._upload: _Upload | None = None
+        self.limits = limits
+        self._begun: Upload | None = None
 
     @property
     def started(self) -> bool:
         """Whether the start message was taken."""
-        return self._upload is not None
+        return self._begun is not None
 
     @property
     def complete(self) -> bool:
         """Whether every announced byte is there. Read on nonetheless: a message too many is an error."""
-        return self._upload is not None and self._upload.assembler.complete
+        return self._begun is not None and self._begun.assembler.complete
 
-    def add(self, request: pb.ReconstructRequest) -> None:
+    def add(self, request: pb.ReconstructRequest | pb.CutoutRequest) -> None:
         """Take the next message; only checks and copies. Raises InputError, LimitError."""
         part = request.WhichOneof("part")
         if part == "chunk":
-            if self._upload is None:
+            if self._begun is None:
                 raise InputError("a chunk came before start; send start first")
-            self._upload.assembler.add(request.chunk)
+            self._begun.assembler.add(request.chunk)
         elif part == "start":
-            if self._upload is not None:
+            if self._begun is not None:
                 raise InputError("a second start came; make a call of its own for each frame")
-            self._start(request.start)
+            self.call_id = call_id_from(request.start.call_id)
+            self._begun = self.begin(request.start)
+            self.encoding = self._begun.encoding
         else:
             raise InputError("a message with neither start nor chunk came; leave it out")
 
-    def _start(self, start: pb.ReconstructStart) -> None:
-        self.call_id = call_id_from(start.call_id)
+    def begin(self, start: Any) -> Upload:
+        """Take the start message. Raises InputError, LimitError."""
+        raise NotImplementedError
+
+    def check_started(self) -> None:
+        """At the end of the stream. Raises InputError where nothing came."""
+        if self._begun is None:
+            raise InputError("the stream ended without a start; send start, then the chunks")
+
+
+class ReconstructReader(FrameReader):
+    """The requests of one Reconstruct call -> job. options: known once `started`."""
+
+    options: Options
+    _upload: _Upload
+
+    def begin(self, start: pb.ReconstructStart) -> Upload:
+        """See `FrameReader`."""
         self.options = options_from(start.options)
-        self._upload = _Upload(start, self.options, self._limits)
-        self.encoding = self._upload.encoding
+        self._upload = _Upload(start, self.options, self.limits)
+        return self._upload
 
     def job(self) -> Job:
         """Unpack at the end of the stream; takes milliseconds (1080p) or more. Raises InputError."""
-        if self._upload is None:
-            raise InputError("the stream ended without a start; send start, then the chunks")
+        self.check_started()
         return self._upload.job(self.call_id)
 
 
@@ -303,10 +346,7 @@ def sequence_error(number: int, code: int, message: str) -> pb.ReconstructSequen
 
 def stage_response(progress: Progress) -> pb.ReconstructResponse:
     """How far a frame is."""
-    event = pb.StageEvent(
-        stage=STAGES[progress.stage], progress=progress.share, queue_position=progress.queue_position
-    )
-    return pb.ReconstructResponse(stage=event)
+    return pb.ReconstructResponse(stage=stage_event(progress))
 
 
 def capabilities(

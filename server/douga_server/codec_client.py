@@ -138,12 +138,18 @@ class _Download:
             classes=ClassMap(unpack(classes)),
             models=tuple(ModelUse(use.stage, use.name, use.sha256) for use in result.models),
             device=result.device,
-            seconds={_stage_from(spent.stage): spent.seconds for spent in result.seconds},
+            seconds={stage_from(spent.stage): spent.seconds for spent in result.seconds},
         )
         return Received(answer, palette_from(result.palette), tuple(result.warnings))
 
 
-def _stage_from(number: int) -> Stage:
+def progress_from(event: pb.StageEvent) -> Progress:
+    """How far a frame is. Raises InputError for a stage that is not known here."""
+    return Progress(stage_from(event.stage), event.progress, event.queue_position)
+
+
+def stage_from(number: int) -> Stage:
+    """What is being done. Raises InputError where it is not known here."""
     if number not in _STAGE_BY_NUMBER:
         raise InputError(f"the server speaks of a stage {number} that is not known here; update this Douga")
     return _STAGE_BY_NUMBER[number]
@@ -160,8 +166,7 @@ class AnswerReader:
         """Take the next message; how far the frame is, where it tells that. Raises InputError, LimitError."""
         part = response.WhichOneof("part")
         if part == "stage":
-            event = response.stage
-            return Progress(_stage_from(event.stage), event.progress, event.queue_position)
+            return progress_from(response.stage)
         if part == "result":
             if self._download is not None:
                 raise InputError("the server sent a second result; it is of another version")

@@ -11,7 +11,7 @@ from douga_proto.v1 import image_pb2, palette_pb2
 from douga.classes import NUM_CLASSES, DougaClass
 from douga.errors import InputError, PaletteError
 from douga.palettes import Palette, load_palette, preset_names
-from douga_server.jobs import Stage
+from douga_server.jobs import Progress, Stage
 from douga_server.limits import DEFAULT_LIMITS, Limits
 from douga_server.pixels import Encoding, Layout, PackedPlane, PlaneHeader
 
@@ -46,6 +46,13 @@ _PLANE_TITLES: dict[int, str] = {
 _MAX_NAME = 64
 _MAX_COLOURS = 64  # of one class
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
+
+
+def stage_event(progress: Progress) -> pb.StageEvent:
+    """How far a frame is."""
+    return pb.StageEvent(
+        stage=STAGES[progress.stage], progress=progress.share, queue_position=progress.queue_position
+    )
 
 
 def shown(text: str) -> str:

@@ -59,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--replicas", type=_replicas, default=(1, 1), metavar="MIN-MAX", help="of Ray (default: 1)")
     add("--weights-cel", action="append", metavar="NAME|FILE", help=f"stage one; {_WEIGHTS} cel-small)")
     add("--weights-lines", action="append", metavar="NAME|FILE", help=f"stage two; {_WEIGHTS} lines-small)")
+    add("--weights-cutout", action="append", metavar="NAME|FILE", help=_CUTOUT)
     add("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
 
     add = parser.add_argument_group("how much it takes").add_argument
@@ -86,6 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 _ADDRESS = "HOST:PORT, port 0 for any that is free, or unix:PATH"
 _DISCOVERY = "server.json in $XDG_RUNTIME_DIR/douga or ~/.cache/douga"
 _BATCH = "frames handed over together; both backends are fastest with 1 (default: 1)"
+_CUTOUT = "of cutouts; may be given several times (default: those imported last, or the shipped ones)"
 _WEIGHTS = "may be given several times, the first is the default (default:"
 
 
@@ -183,7 +185,10 @@ def _make_backend(args: argparse.Namespace) -> tuple[Backend, QueueLimits]:
     from douga_server.models import ModelStore
 
     store = ModelStore(
-        tuple(args.weights_cel or ["cel-small"]), tuple(args.weights_lines or ["lines-small"]), args.device
+        tuple(args.weights_cel or ["cel-small"]),
+        tuple(args.weights_lines or ["lines-small"]),
+        args.device,
+        cutout=tuple(args.weights_cutout or _usual_cutout_weights()),
     )
     limits = QueueLimits(max_queued=args.max_queued, max_batch=args.max_batch)
     if args.backend == "ray":
@@ -191,6 +196,17 @@ def _make_backend(args: argparse.Namespace) -> tuple[Backend, QueueLimits]:
     from douga_server.backends.local import LocalBackend
 
     return LocalBackend(store), limits
+
+
+def _usual_cutout_weights() -> list[str]:
+    """None at all where there are none: the other calls need no such weights."""
+    from douga.cutout_weights import default_model
+    from douga.errors import CheckpointError
+
+    try:
+        return [default_model()]
+    except CheckpointError:
+        return []
 
 
 def _ray_backend(args: argparse.Namespace, store: ModelStore) -> Backend:

@@ -1,4 +1,7 @@
-"""Takes jobs apart: cel, lines, cleaning. The networks on one thread, the cleaning beside them on others."""
+"""Takes jobs apart: cel, lines, cleaning; or cuts them out: alpha, colours.
+
+The networks work on one thread, what needs none beside them on others.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,28 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
+from douga.cutout import Alpha, cut_out
 from douga.errors import DougaError
 from douga.pipeline import Probabilities
 from douga.postprocess import clean_douga
 from douga.types import U8, CelMask
-from douga_server.jobs import Answer, Job, Model, ModelUse, Progress, Region, Stage, Stopped
-from douga_server.models import ServedStages, find_model, memory_short
+from douga_server.jobs import (
+    Answer,
+    AnyAnswer,
+    AnyJob,
+    CutoutAnswer,
+    CutoutJob,
+    Job,
+    Model,
+    ModelUse,
+    Progress,
+    Region,
+    Stage,
+    Stopped,
+)
+from douga_server.models import ServedStages, find_cutout_model, find_model, memory_short
 
-Result = Answer | DougaError | Stopped
+Result = AnyAnswer | DougaError | Stopped
 _Made = TypeVar("_Made")
 
 _LOG = logging.getLogger(__name__)
@@ -39,7 +56,7 @@ class EngineError(DougaError):
 class _Work:
     """A job under way. seconds: of the stages that are done."""
 
-    job: Job
+    job: AnyJob
     stages: ServedStages
     tell: Callable[[Progress], None]
     is_stopped: Callable[[], bool]
@@ -74,6 +91,7 @@ class _Work:
 class _Seen:
     """What the networks made of a job, of its region's size where it has one."""
 
+    job: Job
     cel_mask: CelMask
     probabilities: Probabilities
 
@@ -86,7 +104,7 @@ class _Room:
         self._jobs = self._px = 0
         self._changed = threading.Condition()
 
-    def enter(self, job: Job, timeout_s: float) -> bool:
+    def enter(self, job: AnyJob, timeout_s: float) -> bool:
         """Whether there was room, or came to be in time."""
         px = math.prod(job.frame.size_hw)
 
@@ -99,7 +117,7 @@ class _Room:
             self._jobs, self._px = self._jobs + 1, self._px + px
             return True
 
-    def leave(self, job: Job) -> None:
+    def leave(self, job: AnyJob) -> None:
         with self._changed:
             self._jobs, self._px = self._jobs - 1, self._px - math.prod(job.frame.size_hw)
             self._changed.notify_all()
@@ -132,7 +150,7 @@ class Engine:
 
     def run(
         self,
-        jobs: Sequence[Job],
+        jobs: Sequence[AnyJob],
         on_progress: Callable[[int, Progress], None],
         is_stopped: Callable[[int], bool],
     ) -> list[Result]:
@@ -166,7 +184,7 @@ class Engine:
             end.set_result(stopped)
             return
         seen = _caught(work, lambda: _see(work))
-        if isinstance(seen, _Seen):
+        if isinstance(seen, _Seen | Alpha):
             self._cleaners.submit(self._clean, work, seen, end)
         else:
             self._room.leave(work.job)
@@ -177,7 +195,7 @@ class Engine:
         while not self._room.enter(work.job, timeout_s=_POLL_S):
             work.go_on()
 
-    def _clean(self, work: _Work, seen: _Seen, end: Future[Result]) -> None:
+    def _clean(self, work: _Work, seen: _Seen | Alpha, end: Future[Result]) -> None:
         """On a cleaner's thread."""
         answer = _caught(work, lambda: _clean(work, seen))
         self._room.leave(work.job)
@@ -186,7 +204,7 @@ class Engine:
 
 def _work(
     i: int,
-    job: Job,
+    job: AnyJob,
     stages: ServedStages,
     on_progress: Callable[[int, Progress], None],
     is_stopped: Callable[[int], bool],
@@ -204,10 +222,24 @@ def _wait(work: _Work, turn: Future[None], end: Future[Result]) -> Result:
             return Stopped()
 
 
-def _see(work: _Work) -> _Seen:
-    """Frame -> cel mask -> line classes, of the region where one is asked for."""
+def _see(work: _Work) -> _Seen | Alpha:
+    """All that needs a network."""
     work.go_on()
-    job, stages = work.job, work.stages
+    job = work.job
+    return _find_alpha(work, job) if isinstance(job, CutoutJob) else _find_lines(work, job)
+
+
+def _find_alpha(work: _Work, job: CutoutJob) -> Alpha:
+    """Frame -> alpha."""
+    model = find_cutout_model(work.stages.models, job.model)
+    work.models = (model,)
+    with work.stage(Stage.CEL) as on_step:
+        return work.stages.find_alpha(job.frame, model, on_step)
+
+
+def _find_lines(work: _Work, job: Job) -> _Seen:
+    """Frame -> cel mask -> line classes, of the region where one is asked for."""
+    stages = work.stages
     options, region = job.options, job.options.region
     lines = find_model(stages.models, "lines", options.lines_model, options.input_mode)
     if job.own_mask is not None:
@@ -221,17 +253,32 @@ def _see(work: _Work) -> _Seen:
     with work.stage(Stage.LINES) as on_step:
         probabilities = stages.find_lines(job.frame, mask, lines, region, on_step)
     seen = mask if region is None else CelMask(_part(mask.mask, region))
-    return _Seen(seen, probabilities)
+    return _Seen(job, seen, probabilities)
 
 
-def _clean(work: _Work, seen: _Seen) -> Answer:
-    """Line classes -> cleaned classes."""
+def _clean(work: _Work, seen: _Seen | Alpha) -> AnyAnswer:
+    """All that needs none: line classes -> cleaned classes, alpha -> colours."""
+    if isinstance(seen, Alpha):
+        return _cut_out(work, seen)
     with work.stage(Stage.CLEANING):
-        job = work.job
+        job = seen.job
         rgb = _part(job.frame.rgb, job.options.region)
         classes = clean_douga(seen.probabilities, rgb, line_width_px=job.options.line_width_px)
-    uses = tuple(ModelUse(model.stage, model.name, model.sha256) for model in work.models)
-    return Answer(seen.cel_mask, classes, uses, work.stages.device, work.seconds)
+    return Answer(seen.cel_mask, classes, _uses(work), work.stages.device, work.seconds)
+
+
+def _cut_out(work: _Work, alpha: Alpha) -> CutoutAnswer:
+    with work.stage(Stage.CLEANING):
+        cutout = cut_out(alpha)
+        planes = [
+            np.rint(plane * np.float32(255)).astype(np.uint8) for plane in (cutout.alpha, cutout.colours)
+        ]
+    warnings = cutout.frame.warnings
+    return CutoutAnswer(planes[0], planes[1], _uses(work), work.stages.device, warnings, work.seconds)
+
+
+def _uses(work: _Work) -> tuple[ModelUse, ...]:
+    return tuple(ModelUse(model.stage, model.name, model.sha256) for model in work.models)
 
 
 def _part(plane: U8, region: Region | None) -> U8:

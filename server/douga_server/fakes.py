@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from douga.cutout import Alpha
 from douga.errors import CheckpointError
 from douga.fakes import fake_stages
 from douga.pipeline import Probabilities
@@ -19,6 +20,7 @@ from douga_server.models import OnStep
 FAKE_MODELS: tuple[Model, ...] = (
     Model("cel", "fake-cel", "c" * 64, "color", is_default=True),
     Model("lines", "fake-lines", "1" * 64, "synthetic_cel", is_default=True),
+    Model("cutout", "fake-cutout", "a" * 64, "color", is_default=True),
 )
 
 
@@ -70,6 +72,11 @@ class FakeStages:
             return planes
         x, y, width, height = region.x, region.y, region.width, region.height
         return np.ascontiguousarray(planes[:, y : y + height, x : x + width])
+
+    def find_alpha(self, frame: Frame, model: Model, on_step: OnStep) -> Alpha:
+        """White is clear, black is opaque, the rest between them by its darkest channel."""
+        self._step_through("cutout", frame, on_step)
+        return Alpha(frame, (1 - frame.rgb.min(axis=2) / np.float32(255)).astype(np.float32))
 
     def _step_through(self, stage: str, frame: Frame, on_step: OnStep) -> None:
         for done in range(self.store.steps):

@@ -22,7 +22,17 @@ from douga.types import CelMask, Frame
 from douga_server.backends.ray_replica import Loaded, Refused, own_answer, own_job
 from douga_server.cluster import Cluster, Share, at_home_anywhere, open_cluster, share_out
 from douga_server.errors import SetupError
-from douga_server.jobs import Answer, BackendError, Job, Model, Options, Priority, Progress, Stopped
+from douga_server.jobs import (
+    Answer,
+    AnyAnswer,
+    BackendError,
+    Job,
+    Model,
+    Options,
+    Priority,
+    Progress,
+    Stopped,
+)
 from douga_server.models import StageStore
 
 _LOG = logging.getLogger(__name__)
@@ -262,7 +272,7 @@ class Worker:
                     self._loaded = error.with_traceback(None)
             return self._loaded
 
-    def run(self, job: Job, models: tuple[Model, ...]) -> Answer | DougaError | Refused:
+    def run(self, job: Job, models: tuple[Model, ...]) -> AnyAnswer | DougaError | Refused:
         """Take a job apart with these weights, or say why not: they may have changed with a restart."""
         loaded = self.load()
         if isinstance(loaded, DougaError):

@@ -145,7 +145,7 @@ class _Door(douga_pb2_grpc.DougaServiceServicer):
         await self._behind.ReconstructSequence(requests, context)
 
     async def Cutout(self, requests: AsyncIterator[Any], context: Context) -> None:
-        raise Refusal(grpc.StatusCode.UNIMPLEMENTED, _NOT_YET.format("cut characters out"))
+        await self._behind.Cutout(requests, context)
 
     async def RefineMask(self, requests: AsyncIterator[Any], context: Context) -> None:
         raise Refusal(grpc.StatusCode.UNIMPLEMENTED, _NOT_YET.format("refine masks"))

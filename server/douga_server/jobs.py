@@ -1,6 +1,6 @@
 """What passes between front, queue and backends: plain, checked, picklable; no protobuf, no torch.
 
-wire -> codec -> Job -> batcher -> backend -> engine -> Answer -> codec -> wire
+wire -> codec -> Job -> batcher -> backend -> engine -> Answer -> codec -> wire; a CutoutJob likewise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import Enum, IntEnum
 
 from douga.errors import DougaError, InputError
 from douga.palettes import Palette, load_palette
-from douga.types import CelMask, ClassMap, Frame
+from douga.types import U8, CelMask, ClassMap, Frame
 
 DEFAULT_LINE_WIDTH_PX = 3
 MAX_LINE_WIDTH_PX = 15
@@ -25,7 +25,7 @@ class Priority(IntEnum):
 
 
 class Stage(Enum):
-    """What is being done with a frame, in this order."""
+    """What is being done with a frame, in this order. A cutout's: CEL its alpha, CLEANING its colours."""
 
     QUEUED = "queued"
     CEL = "cel"
@@ -91,6 +91,35 @@ class Job:
         if self.options.region is not None and not self.options.region.fits((h, w)):
             raise InputError(f"{self.options.region} does not lie within the frame of {w} x {h} px")
 
+    @property
+    def priority(self) -> Priority:
+        """Who is served first."""
+        return self.options.priority
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """Jobs of one kind take the same weights and the same way, and can go together."""
+        options, has_mask = self.options, self.own_mask is not None
+        return ("reconstruct", options.cel_model, options.lines_model, options.input_mode, has_mask)
+
+
+@dataclass(frozen=True)
+class CutoutJob:
+    """One frame to cut out. model: name of weights, empty for the default."""
+
+    call_id: str
+    frame: Frame
+    model: str = ""
+    priority: Priority = Priority.INTERACTIVE
+
+    @property
+    def kind(self) -> tuple[object, ...]:
+        """See `Job`."""
+        return ("cutout", self.model)
+
+
+AnyJob = Job | CutoutJob
+
 
 @dataclass(frozen=True)
 class ModelUse:
@@ -110,6 +139,24 @@ class Answer:
     models: tuple[ModelUse, ...]
     device: str
     seconds: dict[Stage, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CutoutAnswer:
+    """A frame cut out. alpha: (H, W) uint8. colours: (H, W, 3) uint8 sRGB, straight, see `douga.foreground`.
+
+    warnings: what was done to the frame, on the way in and for the network. seconds: by stage.
+    """
+
+    alpha: U8
+    colours: U8
+    models: tuple[ModelUse, ...]
+    device: str
+    warnings: tuple[str, ...] = ()
+    seconds: dict[Stage, float] = field(default_factory=dict)
+
+
+AnyAnswer = Answer | CutoutAnswer
 
 
 @dataclass(frozen=True)

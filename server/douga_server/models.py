@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from douga.errors import CheckpointError, DougaError, InputError
-from douga.shipped import shipped_weights
+from douga.shipped import known_weights
 from douga.types import CelMask, Frame
 from douga_server.jobs import Model, Region
 
 if TYPE_CHECKING:
     from douga.checkpoint import LoadedNetwork
+    from douga.cutout import Alpha
     from douga.pipeline import Probabilities
 
 # Is told the share of a stage that is done, 0 to below 1, before each step of it; what it raises ends it.
@@ -57,6 +58,10 @@ class ServedStages(Protocol):
         """Stage two: (10, H, W) of the frame, or of the region's size. Raises MemoryShortError."""
         ...
 
+    def find_alpha(self, frame: Frame, model: Model, on_step: OnStep) -> Alpha:
+        """Of a cutout, by weights of stage "cutout" or "cel". Raises MemoryShortError."""
+        ...
+
 
 class StageStore(Protocol):
     """Where the networks come from: `ModelStore`, or `douga_server.fakes.FakeStore`. Picklable."""
@@ -70,18 +75,19 @@ class StageStore(Protocol):
 class ModelStore:
     """Which weights to serve.
 
-    cel, lines: shipped names or files, the default first. A shipped one is asked for by its name, a file by
-    its own without folder and suffix. device: "auto", "cpu", "cuda:1".
+    cel, lines, cutout: names of shipped or imported weights, or files, the default first; cutout may be
+    empty. A file is asked for by its own name without folder and suffix. device: "auto", "cpu", "cuda:1".
     """
 
     cel: tuple[str, ...] = ("cel-small",)
     lines: tuple[str, ...] = ("lines-small",)
     device: str = "auto"
+    cutout: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for stage, given in (("cel", self.cel), ("lines", self.lines)):
+        for stage, given in self._by_stage():
             names = [_name(path) for path in given]
-            if not names:
+            if not names and stage != "cutout":
                 raise InputError(f"no weights for stage {stage!r}; name at least one")
             if len(set(names)) < len(names):
                 raise InputError(
@@ -92,12 +98,13 @@ class ModelStore:
     def load(self) -> NetworkStages:
         """Load all of them. Raises CheckpointError and DeviceError."""
         from douga.checkpoint import choose_device, load_network
+        from douga.cutout_weights import load_cutout_network
 
         device = choose_device(self.device)
         networks = {}
-        for stage, given in (("cel", self.cel), ("lines", self.lines)):
+        for stage, given in self._by_stage():
             for path in given:
-                network = load_network(path, device)
+                network = (load_cutout_network if stage == "cutout" else load_network)(path, device)
                 if network.info.stage != stage:
                     raise CheckpointError(
                         f"{path}: weights of stage {network.info.stage!r} were given for stage {stage!r}; "
@@ -106,6 +113,9 @@ class ModelStore:
                 networks[stage, _name(path)] = network
         index = device.index or 0
         return NetworkStages(networks, f"cuda:{index}" if device.type == "cuda" else str(device))
+
+    def _by_stage(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        return ("cel", self.cel), ("lines", self.lines), ("cutout", self.cutout)
 
 
 def find_model(models: Sequence[Model], stage: str, name: str, input_mode: str = "") -> Model:
@@ -126,6 +136,25 @@ def find_model(models: Sequence[Model], stage: str, name: str, input_mode: str =
             "leave it empty or choose another model"
         )
     return model
+
+
+def find_cutout_model(models: Sequence[Model], name: str) -> Model:
+    """The weights to cut out with: those of stage "cutout", or of stage "cel" by name. Raises InputError."""
+    by_name = next((model for model in models if model.stage == "cel" and model.name == name), None)
+    if by_name is not None and not any(m.stage == "cutout" and m.name == name for m in models):
+        return by_name
+    if not name and not has_cutouts(models):
+        cel = ", ".join(model.name for model in models if model.stage == "cel")
+        raise InputError(
+            "this server has no weights for cutouts; start it with --weights-cutout, or ask for the hard "
+            f"mask of {cel}"
+        )
+    return find_model(models, "cutout", name)
+
+
+def has_cutouts(models: Sequence[Model]) -> bool:
+    """Whether there are weights of stage "cutout"."""
+    return any(model.stage == "cutout" for model in models)
 
 
 class NetworkStages:
@@ -157,12 +186,19 @@ class NetworkStages:
         with _short_of_memory(frame):
             return find_lines(frame, cel, self._network(model), region=_box(region), on_step=on_step)
 
+    def find_alpha(self, frame: Frame, model: Model, on_step: OnStep) -> Alpha:
+        """See `ServedStages`."""
+        from douga.alpha import find_alpha
+
+        with _short_of_memory(frame):
+            return find_alpha(frame, self._network(model), on_step=on_step)
+
     def _network(self, model: Model) -> LoadedNetwork:
         return self._networks[model.stage, model.name]
 
 
 def _name(path: str) -> str:
-    return path if path in shipped_weights() else Path(path).stem
+    return path if path in known_weights() else Path(path).stem
 
 
 def _box(region: Region | None) -> tuple[int, int, int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ from douga_server.backends.base import Backend
 from douga_server.batcher import Batcher
 from douga_server.calls import CallRecord, Context, current_call, next_request, send
 from douga_server.codec import (
+    FrameReader,
     PackedAnswer,
     ReconstructReader,
     SequenceFrame,
@@ -32,8 +33,16 @@ from douga_server.codec import (
     sequence_responses,
     stage_response,
 )
+from douga_server.codec_cutout import (
+    CutoutReader,
+    PackedCutout,
+    cutout_responses,
+    cutout_stage_response,
+    pack_cutout,
+)
 from douga_server.intake import ByteBudget, CallNames, announced_bytes
-from douga_server.jobs import Answer, Description, Job, OnProgress, Progress, QueueFullError, Stage
+from douga_server.jobs import Answer, AnyAnswer, Description, Job, OnProgress, Progress, QueueFullError, Stage
+from douga_server.models import has_cutouts
 from douga_server.options import ServiceOptions
 from douga_server.pixels import Encoding
 from douga_server.refusal import Refusal
@@ -41,6 +50,7 @@ from douga_server.statuses import status_of
 
 T = TypeVar("T")
 CALLS = ("Reconstruct", "ReconstructSequence", "GetCapabilities")
+CUTOUT = "Cutout"  # is answered too where there are weights for it
 # Of an answer in one message. gRPC keeps a message that is not read until the connection ends, even after we
 # have given its call up: so a caller who reads nothing holds this much with each call, and not a whole MiB.
 _CHUNK_OUT_BYTES = 1 << 17
@@ -86,41 +96,66 @@ class DougaService:
     async def GetCapabilities(self, request: pb.GetCapabilitiesRequest, context: Context) -> Any:
         """What this server can do."""
         description = self.works.description
-        return capabilities(description, self._limits, version=__version__, calls=CALLS)
+        calls = (*CALLS, CUTOUT) if has_cutouts(description.models) else CALLS
+        return capabilities(description, self._limits, version=__version__, calls=calls)
 
     async def Reconstruct(self, requests: AsyncIterator[pb.ReconstructRequest], context: Context) -> None:
         """One frame."""
         works = self.works
         with ExitStack() as held:
-            job, encoding = await self._receive(requests, held)
-            answer = await self._work(works.batcher, job, context)
+            reader = ReconstructReader(self._limits)
+            await self._receive(reader, requests, held)
+            job = await self._in_thread(reader.job)
+            answer = await self._work(lambda tell: works.batcher.submit(job, tell), context, stage_response)
             await self._send(context, stage_response(Progress(Stage.PACKING)))
-            packed = await self._pack(answer, job, encoding)
+            packed = await self._pack(answer, job, reader.encoding)
             _note_done(answer, packed)
             for response in responses(packed, self._chunk_bytes):
                 await self._send(context, response)
 
-    async def _work(self, batcher: Batcher, job: Job, context: Context) -> Answer:
-        """Wait for the answer and tell the caller meanwhile how far it is. Cancelling stops the work."""
+    async def Cutout(self, requests: AsyncIterator[pb.CutoutRequest], context: Context) -> None:
+        """One frame, cut out."""
+        works = self.works
+        with ExitStack() as held:
+            reader = CutoutReader(self._limits)
+            await self._receive(reader, requests, held)
+            job = await self._in_thread(reader.job)
+            answer = await self._work(
+                lambda tell: works.batcher.submit(job, tell), context, cutout_stage_response
+            )
+            await self._send(context, cutout_stage_response(Progress(Stage.PACKING)))
+            packed = await self._timed_packing(lambda: pack_cutout(answer, reader.encoding))
+            _note_done(answer, packed)
+            for response in cutout_responses(packed, self._chunk_bytes):
+                await self._send(context, response)
+
+    async def _work(
+        self,
+        submit: Callable[[OnProgress], Coroutine[Any, Any, T]],
+        context: Context,
+        told: Callable[[Progress], Any],
+    ) -> T:
+        """Wait for the answer and tell the caller meanwhile how far it is. Cancelling stops the work.
+
+        told: the message that tells it.
+        """
         news: asyncio.Queue[Progress | None] = asyncio.Queue()
-        work = asyncio.create_task(batcher.submit(job, _noting_the_wait(news.put_nowait)))
+        work = asyncio.create_task(submit(_noting_the_wait(news.put_nowait)))
         work.add_done_callback(_look)
         work.add_done_callback(lambda _: news.put_nowait(None))
         try:
             while (progress := await news.get()) is not None:
-                await self._send(context, stage_response(progress))
+                await self._send(context, told(progress))
             return await work
         finally:
             work.cancel()
 
-    async def _send(self, context: Context, response: pb.ReconstructResponse) -> None:
+    async def _send(self, context: Context, response: Any) -> None:
         await send(context, response, self._options.send_timeout_s)
 
-    async def _receive(
-        self, requests: AsyncIterator[pb.ReconstructRequest], held: ExitStack
-    ) -> tuple[Job, Encoding]:
-        """The job of a Reconstruct call and how its frame was packed. held: gets its name and its memory."""
-        reader, call = ReconstructReader(self._limits), current_call()
+    async def _receive(self, reader: FrameReader, requests: AsyncIterator[Any], held: ExitStack) -> None:
+        """Read a call for one frame to its end. held: gets its name and its memory."""
+        call = current_call()
         until_s = time.monotonic() + self._options.receive_timeout_s
         while (request := await self._owed(requests, until_s)) is not None:
             reader.add(request)
@@ -130,7 +165,6 @@ class DougaService:
                 held.enter_context(self._names.claim(reader.call_id))
                 held.enter_context(self._budget.hold(_bytes_of(start)))
             call.bytes_in += len(request.chunk.data)
-        return await self._in_thread(reader.job), reader.encoding
 
     async def ReconstructSequence(
         self, requests: AsyncIterator[pb.ReconstructSequenceRequest], context: Context
@@ -222,9 +256,12 @@ class DougaService:
         return await next_request(requests, min(left_s, self._options.message_timeout_s))
 
     async def _pack(self, answer: Answer, job: Job, encoding: Encoding) -> PackedAnswer:
-        begun_s = time.perf_counter()
         palette, warnings = job.options.palette, job.frame.warnings
-        packed = await self._in_thread(lambda: pack_answer(answer, palette, warnings, encoding))
+        return await self._timed_packing(lambda: pack_answer(answer, palette, warnings, encoding))
+
+    async def _timed_packing(self, pack: Callable[[], T]) -> T:
+        begun_s = time.perf_counter()
+        packed = await self._in_thread(pack)
         _add_seconds(current_call(), Stage.PACKING, time.perf_counter() - begun_s)
         return packed
 
@@ -296,11 +333,13 @@ def _look(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-def _bytes_of(message: pb.ReconstructStart | pb.SequenceFrame) -> int:
-    return announced_bytes(message.frame, *([message.cel_mask] if message.HasField("cel_mask") else []))
+def _bytes_of(message: pb.ReconstructStart | pb.SequenceFrame | pb.CutoutStart) -> int:
+    if isinstance(message, pb.CutoutStart) or not message.HasField("cel_mask"):
+        return announced_bytes(message.frame)
+    return announced_bytes(message.frame, message.cel_mask)
 
 
-def _note_done(answer: Answer, packed: PackedAnswer) -> None:
+def _note_done(answer: AnyAnswer, packed: PackedAnswer | PackedCutout) -> None:
     """Write a frame that is done into the record of its call."""
     call = current_call()
     call.frames += 1

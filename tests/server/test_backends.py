@@ -23,6 +23,8 @@ from douga_server.fakes import FAKE_MODELS, FakeStages, FakeStore
 from douga_server.jobs import (
     Answer,
     BackendError,
+    CutoutAnswer,
+    CutoutJob,
     Job,
     OnProgress,
     Options,
@@ -33,6 +35,7 @@ from douga_server.jobs import (
 )
 from farming import joined_backend
 
+from douga.cutout import cut_out
 from douga.errors import CheckpointError, DougaError, InputError
 from douga.fakes import fake_stages
 from douga.pipeline import Settings, clean, see
@@ -145,12 +148,50 @@ def test_the_answer_is_that_of_the_pipeline(make: Factory) -> None:
         assert result.cel_mask.mask.tobytes() == expected.cel_mask.mask.tobytes()
         assert result.classes.ids.tobytes() == expected.classes.ids.tobytes()
         assert [(use.stage, use.name, use.sha256) for use in result.models] == [
-            (model.stage, model.name, model.sha256) for model in FAKE_MODELS
+            (model.stage, model.name, model.sha256) for model in FAKE_MODELS if model.stage != "cutout"
         ]
         assert result.device == "cpu"
         assert set(result.seconds) >= {Stage.CEL, Stage.LINES, Stage.CLEANING}
 
     with_backend(make, FakeStore(), test)
+
+
+def test_a_cutout_is_that_of_the_command_line(make: Factory) -> None:
+    frame = drawing()
+    model = next(model for model in FAKE_MODELS if model.stage == "cutout")
+    expected = cut_out(FakeStages().find_alpha(frame, model, lambda share: None))
+
+    async def test(backend: Backend) -> None:
+        told: list[Progress] = []
+        jobs = [CutoutJob("a", frame), CutoutJob("b", frame, "unknown"), a_job("c")]
+        listeners = [told.append, silent, silent]
+        cut, bad, apart = await backend.run(jobs, listeners)
+        assert isinstance(cut, CutoutAnswer)
+        np.testing.assert_array_equal(cut.alpha, np.rint(expected.alpha * 255))
+        np.testing.assert_array_equal(cut.colours, np.rint(expected.colours * 255))
+        assert [(use.stage, use.name) for use in cut.models] == [("cutout", "fake-cutout")]
+        assert set(cut.seconds) == {Stage.CEL, Stage.CLEANING}
+        stages = [progress.stage for progress in told]
+        assert list(dict.fromkeys(stages)) == [Stage.CEL, Stage.CLEANING]
+        assert isinstance(bad, InputError)
+        assert str(bad) == "no such model 'unknown' for stage 'cutout'; this server has fake-cutout"
+        assert isinstance(apart, Answer)
+
+    with_backend(make, FakeStore(), test)
+
+
+def test_a_cutout_that_nobody_waits_for_is_stopped(make: Factory, tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+
+    async def test(backend: Backend) -> None:
+        work = asyncio.create_task(backend.run([CutoutJob("a", drawing())], [silent]))
+        await until(partial(has_done, journal, "a", steps=2))
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        assert steps_of(journal, "a") < 100
+
+    with_backend(make, FakeStore(steps=1000, step_s=0.01, journal=journal), test)
 
 
 def test_a_batch_comes_back_in_order_and_an_error_stays_with_its_job(make: Factory) -> None:
@@ -277,7 +318,7 @@ def test_reloading_leaves_the_work_under_way_alone(make: Factory, tmp_path: Path
         description = await backend.reload()
         assert (await under_way).models == old
         new = (await answer(backend, a_job("after"))).models
-        assert [use.sha256 for use in new] == [model.sha256 for model in description.models]
+        assert {use.sha256 for use in new} == {model.sha256 for model in description.models}
         assert new != old
         _written(weights, "")
         with pytest.raises(CheckpointError, match="is empty"):

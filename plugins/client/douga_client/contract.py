@@ -237,11 +237,15 @@ class CutoutResult(Message):
     colors: ImageHeader | None = None
     models: list[ModelUse] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    seconds: list[StageSeconds] = field(default_factory=list)
+    device: str = ""
     FIELDS = (
         Field(1, "alpha", "message", type=ImageHeader, has_presence=True),
         Field(2, "colors", "message", type=ImageHeader, has_presence=True),
         Field(3, "models", "message", type=ModelUse, repeated=True),
         Field(4, "warnings", "string", repeated=True),
+        Field(5, "seconds", "message", type=StageSeconds, repeated=True),
+        Field(6, "device", "string"),
     )
 
 

@@ -201,16 +201,20 @@ class CutoutRequest(_message.Message):
     def __init__(self, start: _Optional[_Union[CutoutStart, _Mapping]] = ..., chunk: _Optional[_Union[_image_pb2.Chunk, _Mapping]] = ...) -> None: ...
 
 class CutoutResult(_message.Message):
-    __slots__ = ("alpha", "colors", "models", "warnings")
+    __slots__ = ("alpha", "colors", "models", "warnings", "seconds", "device")
     ALPHA_FIELD_NUMBER: _ClassVar[int]
     COLORS_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
     alpha: _image_pb2.ImageHeader
     colors: _image_pb2.ImageHeader
     models: _containers.RepeatedCompositeFieldContainer[ModelUse]
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, alpha: _Optional[_Union[_image_pb2.ImageHeader, _Mapping]] = ..., colors: _Optional[_Union[_image_pb2.ImageHeader, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelUse, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    seconds: _containers.RepeatedCompositeFieldContainer[StageSeconds]
+    device: str
+    def __init__(self, alpha: _Optional[_Union[_image_pb2.ImageHeader, _Mapping]] = ..., colors: _Optional[_Union[_image_pb2.ImageHeader, _Mapping]] = ..., models: _Optional[_Iterable[_Union[ModelUse, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., seconds: _Optional[_Iterable[_Union[StageSeconds, _Mapping]]] = ..., device: _Optional[str] = ...) -> None: ...
 
 class CutoutResponse(_message.Message):
     __slots__ = ("stage", "result", "chunk")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from douga.errors import DougaError
-from douga_server.jobs import Answer, Description, Job, OnProgress
+from douga_server.jobs import AnyAnswer, AnyJob, Description, OnProgress
 
 
 class Backend(Protocol):
@@ -21,7 +21,9 @@ class Backend(Protocol):
         """Load the weights; return when a batch could be taken. Raises CheckpointError, DeviceError."""
         ...
 
-    async def run(self, batch: Sequence[Job], on_progress: Sequence[OnProgress]) -> list[Answer | DougaError]:
+    async def run(
+        self, batch: Sequence[AnyJob], on_progress: Sequence[OnProgress]
+    ) -> list[AnyAnswer | DougaError]:
         """Take a batch apart: one answer or error a job, in order; they come together, when all are there.
 
         on_progress: one a job, called on the loop. It may raise `Stopped` where nobody waits for that job any

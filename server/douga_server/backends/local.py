@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from douga.errors import DougaError
-from douga_server.jobs import Answer, BackendError, Description, Job, OnProgress, Progress, Stopped
+from douga_server.jobs import AnyAnswer, AnyJob, BackendError, Description, OnProgress, Progress, Stopped
 from douga_server.models import ServedStages, StageStore
 
 if TYPE_CHECKING:
@@ -47,7 +47,9 @@ class LocalBackend:
         self._callers = ThreadPoolExecutor(self._slots, thread_name_prefix="slot")
         return _describe(stages)
 
-    async def run(self, batch: Sequence[Job], on_progress: Sequence[OnProgress]) -> list[Answer | DougaError]:
+    async def run(
+        self, batch: Sequence[AnyJob], on_progress: Sequence[OnProgress]
+    ) -> list[AnyAnswer | DougaError]:
         """See `Backend`. Where a job's on_progress raises Stopped, that job alone is given up."""
         engine, callers = self._engine, self._callers
         if engine is None or callers is None:

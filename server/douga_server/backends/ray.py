@@ -22,10 +22,10 @@ from douga_server.backends.ray_replica import Done, Loaded, Refused, Replica, To
 from douga_server.cluster import Cluster, at_home_anywhere, open_cluster, restore_signals, share_out
 from douga_server.errors import SetupError
 from douga_server.jobs import (
-    Answer,
+    AnyAnswer,
+    AnyJob,
     BackendError,
     Description,
-    Job,
     Model,
     OnProgress,
     Progress,
@@ -114,7 +114,9 @@ class RayBackend:
         self._watching = asyncio.create_task(self._watch())
         return self._describe(loaded)
 
-    async def run(self, batch: Sequence[Job], on_progress: Sequence[OnProgress]) -> list[Answer | DougaError]:
+    async def run(
+        self, batch: Sequence[AnyJob], on_progress: Sequence[OnProgress]
+    ) -> list[AnyAnswer | DougaError]:
         """See `Backend`. Where a job's on_progress raises Stopped, that job alone is given up."""
         if self._handle is None:
             raise BackendError("the server has not loaded its weights yet; try again in some seconds")
@@ -248,7 +250,7 @@ class RayBackend:
                 _LOG.info("%d replicas, there were %d", running, self._running)
                 self._running = running
 
-    async def _run_one(self, job: Job, on_progress: OnProgress) -> Answer | DougaError:
+    async def _run_one(self, job: AnyJob, on_progress: OnProgress) -> AnyAnswer | DougaError:
         tell = _Onward(on_progress)
         try:
             return await self._insist(lambda: self._try(job, tell))
@@ -271,7 +273,7 @@ class RayBackend:
             f"{self._settings.tries} replicas in turn were lost with this frame, the last one because: {lost}"
         )
 
-    async def _try(self, job: Job, tell: _Onward) -> Answer | DougaError:
+    async def _try(self, job: AnyJob, tell: _Onward) -> AnyAnswer | DougaError:
         """One try, on the replica with the least to do. Raises Stopped, and _LostError where it is lost."""
         response = self._handle.options(method_name="run", stream=True).remote(job, self._models)
         done = False
@@ -358,10 +360,10 @@ class _Onward:
                 self._on_progress(progress)
 
 
-def _result(word: Done) -> Answer | DougaError:
+def _result(word: Done) -> AnyAnswer | DougaError:
     if isinstance(word.result, Stopped):
         raise _LostError("it stopped by itself")
-    return own_answer(word.result) if isinstance(word.result, Answer) else word.result
+    return own_answer(word.result) if isinstance(word.result, AnyAnswer) else word.result
 
 
 async def _give_up(response: Any) -> None:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from typing import overload
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from douga import __version__
 from douga.errors import DougaError
 from douga.types import CelMask, ClassMap, Frame
 from douga_server.errors import SetupError
-from douga_server.jobs import Answer, Job, Model, Progress, Stopped
+from douga_server.jobs import Answer, AnyAnswer, AnyJob, CutoutAnswer, CutoutJob, Model, Progress, Stopped
 from douga_server.models import ServedStages, StageStore
 
 _LOG = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Told:
 class Done:
     """Last word about a job."""
 
-    result: Answer | DougaError | Stopped
+    result: AnyAnswer | DougaError | Stopped
 
 
 Word = Accepted | Refused | Told | Done
@@ -97,7 +98,7 @@ class Replica:
                 return error.with_traceback(None)
             return Loaded(tuple(self._next.models), self._next.device)
 
-    async def run(self, job: Job, models: tuple[Model, ...]) -> AsyncIterator[Word]:
+    async def run(self, job: AnyJob, models: tuple[Model, ...]) -> AsyncIterator[Word]:
         """Take a job apart with these weights. Cancelling gives it up within a step of a network."""
         refusal = await self._use(models)
         if refusal is not None:
@@ -153,18 +154,26 @@ async def _next_words(words: asyncio.Queue[Progress | None]) -> tuple[Progress, 
     return tuple(word for word in said if word is not None)
 
 
-def own_job(job: Job) -> Job:
+def own_job(job: AnyJob) -> AnyJob:
     """The job with pixels in memory of its own."""
-    mask = job.own_mask
-    return replace(
-        job,
-        frame=Frame(np.array(job.frame.rgb), job.frame.name, job.frame.warnings),
-        own_mask=None if mask is None else CelMask(np.array(mask.mask)),
-    )
+    frame = Frame(np.array(job.frame.rgb), job.frame.name, job.frame.warnings)
+    if isinstance(job, CutoutJob) or job.own_mask is None:
+        return replace(job, frame=frame)
+    return replace(job, frame=frame, own_mask=CelMask(np.array(job.own_mask.mask)))
 
 
-def own_answer(answer: Answer) -> Answer:
+@overload
+def own_answer(answer: Answer) -> Answer: ...
+
+
+@overload
+def own_answer(answer: CutoutAnswer) -> CutoutAnswer: ...
+
+
+def own_answer(answer: AnyAnswer) -> AnyAnswer:
     """The answer with pixels in memory of its own, so that the shared memory is free again."""
+    if isinstance(answer, CutoutAnswer):
+        return replace(answer, alpha=np.array(answer.alpha), colours=np.array(answer.colours))
     return replace(
         answer,
         cel_mask=CelMask(np.array(answer.cel_mask.mask)),

@@ -1,0 +1,84 @@
+"""Frame -> soft alpha: what the networks say of it. `douga.cutout` goes on from there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from douga.cel import find_cel
+from douga.checkpoint import LoadedNetwork
+from douga.cutout import Alpha, FindAlpha
+from douga.inference import OnStep, predict
+from douga.networks.gcn import Gcn
+from douga.preprocess import to_tensor
+from douga.types import F32, U8, Frame
+
+# What differs from nothing or from all by so little that nobody sees it is nothing or all: a sigmoid never
+# gets there by itself, and would leave a haze over an empty frame. Fixed, so that no frame is stretched by
+# its own extremes.
+_HAZE = 4 / 255
+# BiRefNet and IS-Net are trained on pictures of 1024 x 1024 px and see objects at that scale.
+SEEN_PX = 1024 * 1024
+_GRID_PX = 32
+
+
+def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda share: None) -> Alpha:
+    """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
+
+    A "gcn" sees the frame at its own size, in bands where it is large. BiRefNet and IS-Net see it at an area
+    of 1024 x 1024 px, and their answer is brought back to its size; a larger frame is told so in its
+    warnings. network: of `douga.cutout_weights.load_cutout_network`.
+    """
+    if network.info.stage == "cel":
+        mask = find_cel(frame, network, on_step=on_step).mask
+        return Alpha(frame, (mask > 0).astype(np.float32))
+    if isinstance(network.network, Gcn):
+        answer = predict(network, to_tensor(frame.rgb), on_step=on_step)[0].numpy()
+        return Alpha(frame, without_haze(answer))
+    on_step(0.0)
+    return _seen_small(frame, network)
+
+
+def without_haze(alpha: F32) -> F32:
+    """(H, W) float32, 0 to 1: 4 of 255 and less become 0, 251 and more become 1, evenly between them."""
+    return np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1)
+
+
+def seen_size(size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Height and width, multiples of 32, at which BiRefNet and IS-Net see a frame of this size."""
+    scale = (SEEN_PX / (size_hw[0] * size_hw[1])) ** 0.5
+    height, width = (max(_GRID_PX, round(side * scale / _GRID_PX) * _GRID_PX) for side in size_hw)
+    return height, width
+
+
+def _seen_small(frame: Frame, network: LoadedNetwork) -> Alpha:
+    height, width = seen_size(frame.size_hw)
+    is_larger = frame.size_hw[0] > height or frame.size_hw[1] > width
+    method = cv2.INTER_AREA if is_larger else cv2.INTER_LINEAR
+    small = cv2.resize(frame.rgb, (width, height), interpolation=method)
+    image = _normalised(np.asarray(small, np.uint8), network.network).to(network.device)
+    with torch.inference_mode():
+        answer = network.network(image)[0, 0].float().sigmoid().cpu().numpy()
+    size_wh = frame.size_hw[1], frame.size_hw[0]
+    full = np.asarray(cv2.resize(answer, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+    if is_larger:
+        told = f"the network saw the frame at {width} x {height} px; its alpha was enlarged from there"
+        frame = replace(frame, warnings=(*frame.warnings, told))
+    return Alpha(frame, without_haze(full))
+
+
+def _normalised(rgb: U8, network: nn.Module) -> Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) float32 by the network's own constants."""
+    mean, std = (torch.tensor(getattr(network, name))[:, None, None] for name in ("mean", "std"))
+    colours = torch.from_numpy(rgb).permute(2, 0, 1).float() / 255
+    return ((colours - mean) / std)[None]
+
+
+def alpha_finder(network: LoadedNetwork) -> FindAlpha:
+    """`find_alpha` with a network of its own."""
+    return partial(find_alpha, network=network)

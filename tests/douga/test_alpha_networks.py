@@ -171,6 +171,31 @@ def test_training_supervises_every_stage_and_wants_sides_that_divide(kind: str) 
         network(noise(2, 64, 100))
 
 
+@ALL
+def test_training_in_bfloat16_moves_every_weight(kind: str) -> None:
+    torch.manual_seed(0)
+    network = KINDS[kind]().train()
+    with torch.autocast("cpu", torch.bfloat16):
+        seen = network(noise(2, 64, 128))
+    parts = (
+        (seen.logits, *seen.sides, *seen.gradients) if kind == "birefnet" else (*seen.logits, *seen.features)
+    )
+    sum(part.float().square().mean() for part in parts).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+    if kind == "birefnet":
+        assert network.up[0].block.aspp.branches[2].where.weight.grad.any()  # type: ignore[union-attr, index]
+
+
+def test_lowered_precision_answers_alike_on_both_ways_through_the_deformable_convolutions() -> None:
+    network = BiRefNet(TINY).eval()
+    network.load_state_dict(network_of("birefnet").state_dict())
+    network.lower_precision(torch.bfloat16)
+    image = noise(1, 64, 96)
+    with torch.no_grad():
+        in_pieces = network(image).sigmoid()
+    assert (network(image).sigmoid() - in_pieces).abs().mean() < 5e-3
+
+
 @pytest.mark.parametrize("name", SWIN)
 def test_the_papers_encoders_fit(name: str) -> None:
     with torch.device("meta"):  # shapes only

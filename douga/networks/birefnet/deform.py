@@ -32,10 +32,11 @@ class DeformableBranch(nn.Module):
             nn.init.zeros_(part)  # it begins as a plain convolution
 
     def forward(self, x: Tensor) -> Tensor:
-        share = 2 * torch.sigmoid(self.how_much(x))  # (B, taps, H, W)
-        weight, bias = self.taken.weight, self.taken.bias
-        taken = deform_conv2d(x, self.where(x), weight, bias, padding=self.pad, mask=share)
-        return F.relu(self.norm(taken))
+        share = 2 * torch.sigmoid(self.how_much(x).float())  # (B, taps, H, W)
+        weight, bias = (None if p is None else p.float() for p in (self.taken.weight, self.taken.bias))
+        where = self.where(x).float()  # the operator knows no bfloat16
+        taken = deform_conv2d(x.float(), where, weight, bias, padding=self.pad, mask=share)
+        return F.relu(self.norm(taken.to(x.dtype)))
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """Weight and bias that do the normalisation of eval mode too."""

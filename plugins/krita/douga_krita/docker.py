@@ -124,6 +124,9 @@ class DougaDocker(DockWidget):
             row.addWidget(box)
         self.cel_model, self.lines_model, self.palette_box = QComboBox(), QComboBox(), QComboBox()
         self._fill_choices()
+        for box in (self.source, self.cel_model, self.lines_model, self.palette_box):
+            box.setSizeAdjustPolicy(QComboBox.AdjustToMinimumContentsLengthWithIcon)  # docks are narrow
+            box.setMinimumContentsLength(10)
         self.palette_box.activated.connect(self._choose_palette)
         self.width = QSpinBox()
         self.width.setRange(0, 15)

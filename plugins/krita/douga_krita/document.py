@@ -117,7 +117,7 @@ class KritaDocument:
         if not made:
             raise DocumentError("nothing")
         self._check(frame)
-        self._enter(group)
+        yield from self._enter(group)
         return made
 
     def _place_frame(self, result: Result, frame: Frame, choice: Choice, time: int) -> Steps[Sequence[str]]:
@@ -141,15 +141,19 @@ class KritaDocument:
         self._check_open()
         if not group.childNodes():
             raise DocumentError("nothing")
-        self._enter(group)
+        yield from self._enter(group)
 
     def release(self) -> None:
         """See `tasks.Document`."""
         self._animation.close()
 
-    def _enter(self, group: Any) -> None:
+    def _enter(self, group: Any) -> Steps[None]:
+        """The one step to undo; then the image is computed anew: Krita leaves out what the group holds."""
         self._doc.setAnnotation(_MARK, "", " ".join([*self._ours(), group.uniqueId().toString()]).encode())
         self._doc.rootNode().addChildNode(group, None)
+        yield True
+        self._check_open()
+        self._doc.refreshProjection()
 
     def _planned(
         self, result: Result, frame: Frame, choice: Choice

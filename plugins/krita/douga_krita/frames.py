@@ -14,7 +14,6 @@ from time import monotonic
 from typing import Any
 
 from douga_client.tasks import DocumentError, Steps
-from krita import Krita
 
 from . import nodes
 
@@ -38,7 +37,7 @@ class Animation:
         """Once; it takes 50 ms of work."""
         if self._document is None:
             path = _written(self._times)
-            self._document = Krita.instance().openDocument(path)
+            self._document = nodes.opened(path)
             os.unlink(path)
             self._blank = self._document.rootNode().childNodes()[0]
             yield True

@@ -179,6 +179,7 @@ def shown(report):
     Krita's layer list moves on in its own event loop only, so this step is a chain of timers.
     """
     document, dock = open_image(PLAN["frame"]), panel()
+    before = bytes(document.rootNode().projectionPixelData(0, 0, document.width(), document.height()))
     window = Krita.instance().activeWindow().qwindow()
     window.showMaximized()
     dock.show()  # Krita 5.2 hides the panels of new plugins
@@ -205,6 +206,8 @@ def shown(report):
 
     def show():
         report["message"], report["tree"] = dock.status.text(), tree(document.rootNode())
+        after = bytes(document.rootNode().projectionPixelData(0, 0, document.width(), document.height()))
+        report["is_seen"] = after != before
         rows = window.findChild(QTreeView, "listLayers").model()
         report["listed"] = [rows.index(i, 0).data() for i in range(rows.rowCount())]
         REPORT.with_suffix(".shown").write_text("")

@@ -44,8 +44,7 @@ def main() -> None:
             f"{stage} {work_s * 1e3:.0f} of {step_s * 1e3:.0f} ms" for work_s, step_s, stage in run["steps"]
         )
         print(f"{title}, hardest steps (work of time): {', '.join(told)}")
-    slices = ", ".join(f"{work_s * 1e3:.0f} of {slice_s * 1e3:.0f} ms" for work_s, slice_s in large["slices"])
-    print(f"8K with the fake: {large['seconds']:.2f} s, hardest slices (work of time): {slices}")
+    print(f"8K with the fake, all of its ticks: {large['seconds']:.2f} s")
 
 
 if __name__ == "__main__":

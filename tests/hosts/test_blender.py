@@ -253,7 +253,8 @@ def test_8k_is_read_and_kept_in_slices(blender: Blender) -> None:
     found = blender.run("large")
     assert found["said"] == "None", found
     assert found["images"]
-    assert found["slices"][-1][0] < 0.2, found  # of work, since others may have the core: reading is one call
+    # Of work, since others may have the core; a tick of the queue holds the fake server's work too.
+    assert found["steps"][-1][0] < 0.15, found
 
 
 def test_the_user_interface_clicks_cancels_and_undoes(unix_server: RunningServer, blender: Blender) -> None:

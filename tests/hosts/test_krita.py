@@ -219,6 +219,7 @@ def test_a_click_on_the_screen(
             krita.wait()
     assert report["tree"][-1][0] == "Douga"
     assert report["listed"] == ["Douga", "Background"]
+    assert report["is_seen"]
     assert "done" in report["message"]
 
 

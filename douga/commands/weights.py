@@ -14,7 +14,7 @@ EXAMPLES = """\
 examples:
   douga weights
   douga weights import birefnet_finetuned_toonout.pth --name toonout --licence MIT --source joelseytre/toonout
-  douga cutout frame.png --out result --weights toonout
+  douga cutout frame.png --out result --model toonout
   douga reconstruct frame.png --out result --weights-lines my-lines.safetensors
 """
 

@@ -65,6 +65,13 @@ def test_ssim_is_that_of_scikit_image() -> None:
     assert ssim_loss(x, x).item() == pytest.approx(0, abs=1e-6)
 
 
+def test_ssim_is_the_same_where_training_casts_to_bfloat16() -> None:
+    found, alpha = disc() * 0.98 + 0.01, disc()
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = ssim_loss(found, alpha)
+    torch.testing.assert_close(cast, ssim_loss(found, alpha), atol=1e-5, rtol=0)
+
+
 def test_toonouts_weights() -> None:
     found, alpha = disc() * 0.8, disc()
     expected = 10 * ssim_loss(found, alpha) + 90 * 0.2 * alpha.mean() + 0.25 * iou_loss(found, alpha)

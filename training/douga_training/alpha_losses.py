@@ -67,11 +67,16 @@ def ssim_loss(found: Tensor, alpha: Tensor) -> Tensor:
 
 
 def similarity(found: Tensor, alpha: Tensor) -> Tensor:
-    """SSIM (Wang et al. 2004) in a Gaussian window of 11 px around each pixel; beyond the border is 0."""
-    mean_f, mean_a = _windowed(found), _windowed(alpha)
-    variance_f = _windowed(found**2) - mean_f**2
-    variance_a = _windowed(alpha**2) - mean_a**2
-    covariance = _windowed(found * alpha) - mean_f * mean_a
+    """SSIM (Wang et al. 2004) in a Gaussian window of 11 px around each pixel; beyond the border is 0.
+
+    In float32 also where training casts to bfloat16: a variance as the difference of two means that are near
+    1 has nothing left in 8 bits.
+    """
+    with torch.autocast(found.device.type, enabled=False):
+        mean_f, mean_a = _windowed(found), _windowed(alpha)
+        variance_f = _windowed(found**2) - mean_f**2
+        variance_a = _windowed(alpha**2) - mean_a**2
+        covariance = _windowed(found * alpha) - mean_f * mean_a
     above = (2 * mean_f * mean_a + _C1) * (2 * covariance + _C2)
     below = (mean_f**2 + mean_a**2 + _C1) * (variance_f + variance_a + _C2)
     return above / below

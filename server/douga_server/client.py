@@ -92,20 +92,8 @@ class Client:
         self, frame: Frame, options: Options | None = None, own_mask: CelMask | None = None
     ) -> Call[Received]:
         """Begin to send a frame and return at once; `Call.result` waits for the rest."""
-        line = self._line
-
-        def requests(call_id: str) -> Iterator[pb.ReconstructRequest]:
-            return codec_client.requests(
-                frame,
-                options or Options(),
-                own_mask=own_mask,
-                call_id=call_id,
-                encoding=line.encoding,
-                max_chunk_bytes=line.limits.max_chunk_bytes,
-            )
-
-        reader = partial(codec_client.AnswerReader, line.limits)
-        return Call(line, Errand("Reconstruct", frame, requests, reader))
+        requests = partial(codec_client.requests, frame, options or Options(), own_mask=own_mask)
+        return Call(self._line, Errand("Reconstruct", frame, requests, codec_client.AnswerReader))
 
     def cutout(
         self,
@@ -121,20 +109,8 @@ class Client:
         self, frame: Frame, model: str = "", priority: Priority = Priority.INTERACTIVE
     ) -> Call[CutoutAnswer]:
         """Begin to send a frame and return at once; `Call.result` waits for the rest."""
-        line = self._line
-
-        def requests(call_id: str) -> Iterator[pb.CutoutRequest]:
-            return codec_cutout.cutout_requests(
-                frame,
-                model,
-                priority,
-                call_id=call_id,
-                encoding=line.encoding,
-                max_chunk_bytes=line.limits.max_chunk_bytes,
-            )
-
-        reader = partial(codec_cutout.CutoutAnswerReader, line.limits)
-        return Call(line, Errand("Cutout", frame, requests, reader))
+        requests = partial(codec_cutout.cutout_requests, frame, model, priority)
+        return Call(self._line, Errand("Cutout", frame, requests, codec_cutout.CutoutAnswerReader))
 
     def sequence(
         self,

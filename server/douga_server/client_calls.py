@@ -162,13 +162,19 @@ class Trying:
 class Errand(Generic[_Came]):
     """What a call for one frame sends and how its answer is read.
 
-    method: its name in the contract. requests: messages for a name of the call. reader: takes responses.
+    method: its name in the contract. requests: makes its messages. reader: takes responses within limits.
     """
 
     method: str
     frame: Frame
-    requests: Callable[[str], Iterable[Any]]
-    reader: Callable[[], Reader[_Came]]
+    requests: Messages
+    reader: Callable[[Limits], Reader[_Came]]
+
+
+class Messages(Protocol):
+    """The messages of one try: `codec_client.requests` and `codec_cutout.cutout_requests` for a frame."""
+
+    def __call__(self, *, call_id: str, encoding: Encoding, max_chunk_bytes: int) -> Iterable[Any]: ...
 
 
 class Reader(Protocol[_Answer]):
@@ -204,13 +210,17 @@ class Call(Generic[_Came]):
             self._rpc = self._begin()
 
     def _begin(self) -> Any:
-        # Another name a try: the server may not have noticed that one ended.
-        requests = self._errand.requests(secrets.token_hex(8))
+        line = self._line
+        requests = self._errand.requests(
+            call_id=secrets.token_hex(8),  # another one a try: the server may not have noticed that one ended
+            encoding=line.encoding,
+            max_chunk_bytes=line.limits.max_chunk_bytes,
+        )
         # Packed here: an error on gRPC's own thread would only be logged.
-        return self._line.open(self._errand.method, iter(tuple(requests)), self._line.timeout_s)
+        return line.open(self._errand.method, iter(tuple(requests)), line.timeout_s)
 
     def _receive(self, on_progress: OnProgress | None) -> _Came:
-        reader = self._errand.reader()
+        reader = self._errand.reader(self._line.limits)
         try:
             for response in self._rpc:
                 progress = self._line.understood(reader.add, response)

@@ -9,7 +9,7 @@ import numpy as np
 from douga_training.simulate.arms import draw_arm
 from douga_training.simulate.behind import draw_back_of_head
 from douga_training.simulate.curves import ellipse, smooth
-from douga_training.simulate.figure import Figure
+from douga_training.simulate.figure import Figure, Place
 from douga_training.simulate.garments import draw_top
 from douga_training.simulate.look import LineStyle, Look
 from douga_training.simulate.lower_body import draw_legs
@@ -30,19 +30,18 @@ def draw_figure(
     turn: float,
     roll_rad: float,
     pose: str | None = None,
-) -> None:
-    """Draw a whole character: hair behind, body in its clothes, head.
+) -> Place:
+    """Draw a whole character: hair behind, body in its clothes, head. Returns where it stands.
 
     head_centre_xy: middle of the head in frame pixels. head_height_px: crown to chin. turn: of the head, -1
     profile to the left, 0 frontal, 1 profile to the right; the body follows it loosely. roll_rad: of the
     head, clockwise on screen. pose: one of `poses.POSES`, or None for any of them, mostly facing the camera.
     What lies outside of the sheet is not drawn, so the same call makes a close-up or a long shot.
     """
-    _draw(
-        Figure(
-            sheet, rng, look, style, head_centre_xy, head_height_px, turn, roll_rad, choose_pose(rng, pose)
-        )
-    )
+    chosen = choose_pose(rng, pose)
+    fig = Figure(sheet, rng, look, style, head_centre_xy, head_height_px, turn, roll_rad, chosen)
+    _draw(fig)
+    return fig.place
 
 
 def draw_back_figure(

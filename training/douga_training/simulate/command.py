@@ -35,6 +35,8 @@ examples:
   douga simulate --out faces --count 50 --shot close_up --size 1280x720
   douga simulate --out crops --count 500 --crop 512
       512 x 512 windows, several a second
+  douga simulate --out alphas --count 250 --alpha --broadcast
+      data for cutouts: soft alphas
   douga simulate --out own --count 20 --drawing A0001.tga
       your own colour-traced drawing, painted and composited
 
@@ -56,6 +58,7 @@ class Job:
     crop_px: int | None = None
     with_broadcast: bool = False
     with_book: bool = True
+    soft: bool = False
     overwrite: bool = False
     given: tuple[Material, ...] = ()
 
@@ -89,6 +92,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--crop", type=int, metavar="N", help="draw only an N x N window of each production")
     add("--no-book", action="store_true", help="leave foreground books out and everything else as it is")
+    add(
+        "--alpha",
+        action="store_true",
+        help="for cutouts: with hair wisps, veils, glass, glow, things held and motion blur, alphas exact",
+    )
     own = partial(add, type=Path, action="append", default=[], nargs="+")
     own(
         "--drawing",
@@ -123,6 +131,7 @@ def run(args: argparse.Namespace) -> int:
         crop_px=args.crop,
         with_broadcast=args.broadcast,
         with_book=not args.no_book,
+        soft=args.alpha,
         overwrite=args.overwrite,
         given=tuple(_given(args)),
     )
@@ -187,6 +196,7 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
         crop_px=job.crop_px,
         given=job.given,
         with_book=job.with_book,
+        soft=job.soft,
     )
     production = composite_scene(scene)
     twin = broadcast_scene(scene, production) if job.with_broadcast else None

@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from douga_training.simulate.curves import Points
+from douga_training.simulate.curves import Points, rotated
 from douga_training.simulate.head import Head
 from douga_training.simulate.limbs import Limb
 from douga_training.simulate.look import LineStyle, Look
 from douga_training.simulate.outfits import Outfit, choose_outfit
 from douga_training.simulate.pen import Part, Pen
 from douga_training.simulate.poses import Measures, Pose, Skeleton, build_skeleton, measures
-from douga_training.simulate.sheet import Sheet
+from douga_training.simulate.sheet import Rgb, Sheet
 from douga_training.simulate.torso import Torso
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a drawn figure stands, in px. head_px: crown to chin. roll_rad: of the head, clockwise on screen.
+
+    hands_xy: middle of the palms. hair: its paints. ink, line_px: of its visible lines.
+    """
+
+    head_xy: tuple[float, float]
+    head_px: float
+    roll_rad: float
+    hands_xy: tuple[tuple[float, float], ...]
+    hair: tuple[Rgb, ...]
+    ink: Rgb
+    line_px: float
+
+    def to_px(self, heads: ArrayLike) -> Points:
+        """Points in head heights around the head's middle, upright, to px. (N, 2)."""
+        return rotated(heads, self.roll_rad) * self.head_px + np.asarray(self.head_xy)
+
+    def moved(self, x: float, y: float) -> Place:
+        """The same place on a sheet whose origin lies at (-x, -y)."""
+        hands = tuple((a + x, b + y) for a, b in self.hands_xy)
+        return replace(self, head_xy=(self.head_xy[0] + x, self.head_xy[1] + y), hands_xy=hands)
 
 
 class Figure:
@@ -68,3 +95,19 @@ class Figure:
         if tip == self.size.ankle:
             return Limb(joints, (0.0, 0.5, 1.0, 1.3, 1.75, 2.0), (r, r * 0.88, m, m * 1.04, t * 1.15, t))
         return Limb(joints, (0.0, 0.5, 1.0, 1.3, 2.0), (r, r * 0.92, m, m * 1.0, t))
+
+    @property
+    def place(self) -> Place:
+        """Where the figure stands, for what is laid over it later."""
+        tips = [j[2] + (j[2] - j[1]) * 0.25 for j in self.bones.arms]
+        return Place(
+            head_xy=(float(self.head_xy[0]), float(self.head_xy[1])),
+            head_px=self.u,
+            roll_rad=float(self.roll),
+            hands_xy=tuple((float(x), float(y)) for x, y in tips),
+            hair=tuple(
+                dict.fromkeys(getattr(self.look.hair, k) for k in ("normal", "shade", "shade2", "light"))
+            ),
+            ink=self.pen.style.ink(self.look.hair),
+            line_px=self.pen.style.width_px,
+        )

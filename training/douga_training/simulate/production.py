@@ -28,9 +28,11 @@ from douga_training.simulate.compositing import (
     sample_compositing,
     soften_art,
 )
+from douga_training.simulate.figure import Place
 from douga_training.simulate.layout import Layout, sample_layout
 from douga_training.simulate.look import make_look, make_style
 from douga_training.simulate.sheet import CelArt, Sheet
+from douga_training.simulate.soft import SoftPlan, plan_soft
 
 if TYPE_CHECKING:
     from douga_training.simulate.material import Material
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 U8 = NDArray[np.uint8]
 BOOK_LINE_PX = 2
 _BOOK_SHARE = 0.25
+_HELD_SHARE = 0.3
 
 
 class Part(IntEnum):
@@ -57,6 +60,7 @@ class Part(IntEnum):
     WINDOW = 8
     LIGHT = 9
     LINES = 10
+    SOFT = 11
 
 
 def stream(seed: int, part: Part, *more: int) -> np.random.Generator:
@@ -91,7 +95,8 @@ class Scene:
     """A production that is drawn but not yet composited.
 
     plate: background as painted. art: the cel with its inked lines. sheet: what it was drawn on, or None for
-    given cels. settings: of the composite. window_xywh: the part of the frame that was drawn.
+    given cels. settings: of the composite. window_xywh: the part of the frame that was drawn. soft: what was
+    laid on the cel for its alpha, which `art` has already and the bare sheet has not.
     """
 
     seed: int
@@ -103,6 +108,7 @@ class Scene:
     settings: Compositing
     window_xywh: tuple[int, int, int, int]
     meta: dict[str, Any]
+    soft: SoftPlan | None = None
 
     def layers(self, art: CelArt) -> Layers:
         """The layers of the composite with this version of the cel."""
@@ -120,13 +126,15 @@ def draw_scene(
     given: Sequence[Material] = (),
     with_book: bool = True,
     treated: float = 0.34,
+    soft: bool = False,
 ) -> Scene:
     """Draw everything that a production consists of.
 
     size_wh: of the frame; None chooses one. crop_px: draw only a window of this size, on one of the
     characters as a rule; its background and book are painted for the window. given: what people drew, to
     place in the scene instead of drawing characters; the seed chooses one. with_book: False leaves books out
-    and changes nothing else. treated: share of frames whose cel colours the composite changes.
+    and changes nothing else. treated: share of frames whose cel colours the composite changes. soft: for
+    cutouts: the same scene with wisps, veils, glass, glow, things in hands, motion blur and more shadows.
     Raises InputError for an unknown shot or background, a size below 16 px, or a window larger than the
     frame.
     """
@@ -135,8 +143,12 @@ def draw_scene(
     settings = sample_compositing(stream(seed, Part.COMPOSITING), treated=treated)
     kind = _background_kind(seed, background_kinds)
     plate = _paint_plate(seed, kind, layout.size_wh, window)
-    sheet = None if given else draw_cel(seed, layout, window)
+    sheet, places = (None, []) if given else draw_cel(seed, layout, window, holding=soft)
     art = sheet.resolve() if sheet is not None else _place_given(seed, given, layout, window)
+    plan = None
+    if soft:
+        plan = plan_soft(stream(seed, Part.SOFT), art, places or _middle_of(art))
+        art, settings = plan.applied(art), _for_cutouts(seed, settings)
     book = _paint_book(seed, window, settings) if with_book else None
     meta: dict[str, Any] = {
         "seed": seed,
@@ -148,7 +160,9 @@ def draw_scene(
         "window_xywh": list(window),
         "compositing": asdict(settings),
     }
-    return Scene(seed, layout, plate, art, sheet, book, settings, window, meta)
+    if plan is not None:
+        meta["soft"] = list(plan.kinds)
+    return Scene(seed, layout, plate, art, sheet, book, settings, window, meta, plan)
 
 
 def draw_production(seed: int, size_wh: tuple[int, int] | None = None, **options: Any) -> Production:
@@ -177,6 +191,7 @@ def broadcast_scene(scene: Scene, lossless: Production) -> Production:
     settings = sample_broadcast(stream(scene.seed, Part.BROADCAST), scene.settings)
     if scene.sheet is not None:
         art = scene.sheet.resolve(line_tint=settings.line_tint, tint_depth=settings.tint_depth)
+        art = scene.soft.applied(art) if scene.soft is not None else art
     else:
         art = tint_lines(scene.art, settings.line_tint, settings.tint_depth)
     layers = scene.layers(soften_art(art, scene.settings))
@@ -188,17 +203,23 @@ def broadcast_scene(scene: Scene, lossless: Production) -> Production:
 # -- parts ---------------------------------------------------------------------------------------------------
 
 
-def draw_cel(seed: int, layout: Layout, window_xywh: tuple[int, int, int, int]) -> Sheet:
-    """Draw all actors of a layout, back to front: each from its own stream, in one light, by one hand."""
+def draw_cel(
+    seed: int, layout: Layout, window_xywh: tuple[int, int, int, int], *, holding: bool = False
+) -> tuple[Sheet, list[Place]]:
+    """Draw all actors of a layout, back to front: each from its own stream, in one light, by one hand.
+
+    Returns the sheet and where the figures stand on it. holding: some figures get a thing into a hand.
+    """
     x, y, w, h = window_xywh
     sheet = Sheet((w, h), origin_xy=(x, y))
+    places: list[Place] = []
     light_xy = make_look(stream(seed, Part.LIGHT)).light_xy
     for number, actor in enumerate(layout.actors):
         rng = stream(seed, Part.CEL, number)
         figure = actor.kind == "figure"
         style = make_style(stream(seed, Part.LINES), actor.size_px if figure else actor.size_px / 2)
         if figure:
-            draw_figure(
+            place = draw_figure(
                 sheet,
                 rng,
                 replace(make_look(rng), light_xy=light_xy),
@@ -208,10 +229,45 @@ def draw_cel(seed: int, layout: Layout, window_xywh: tuple[int, int, int, int]) 
                 turn=actor.turn,
                 roll_rad=actor.roll_rad,
             )
+            places.append(place.moved(-x, -y))
+            if holding:
+                _draw_held(seed, number, sheet, place)
         else:
             draw = getattr(things, f"draw_{actor.kind}")
             draw(sheet, rng, style, centre_xy=actor.xy, size_px=actor.size_px)
-    return sheet
+    return sheet, places
+
+
+def _draw_held(seed: int, number: int, sheet: Sheet, place: Place) -> None:
+    """A prop in a hand, now and then."""
+    rng = stream(seed, Part.SOFT, 1, number)
+    if rng.random() >= _HELD_SHARE:
+        return
+    hand = place.hands_xy[int(rng.integers(len(place.hands_xy)))]
+    size = place.head_px * float(rng.uniform(0.5, 1.6))
+    xy = hand[0] + float(rng.normal(0, 0.08)) * size, hand[1] - float(rng.uniform(-0.1, 0.35)) * size
+    things.draw_prop(sheet, rng, make_style(stream(seed, Part.LINES), size / 2), centre_xy=xy, size_px=size)
+
+
+def _middle_of(art: CelArt) -> list[Place]:
+    """Something to put cloth and glass on where no figure is: the middle of the cel. No hair."""
+    x, y, w, h = cv2.boundingRect(cv2.compare(art.alpha, 127, cv2.CMP_GT))
+    if not w:
+        return []
+    unit = 0.4 * max(w, h)
+    hands = ((x + 0.1 * w, y + 0.5 * h), (x + 0.9 * w, y + 0.5 * h))
+    return [
+        Place((x + w / 2, y + h / 3), unit, 0.0, hands, (), (20, 20, 24), max(1.0, art.alpha.shape[0] / 600))
+    ]
+
+
+def _for_cutouts(seed: int, settings: Compositing) -> Compositing:
+    """Settings whose cel is what `cel` says, with a shadow on the background more often than not."""
+    rng = stream(seed, Part.SOFT, 2)
+    shadow = settings.shadow
+    if shadow == 0 and rng.random() < 0.4:
+        shadow = float(rng.uniform(0.2, 0.6))
+    return replace(settings, cel_scale=1.0, cel_motion_px=0, shadow=shadow)
 
 
 def _window(seed: int, layout: Layout, crop_px: int | None) -> tuple[int, int, int, int]:

@@ -1,0 +1,97 @@
+"""What gives a cel a soft alpha: wisps, veils, glass, glow and motion blur, planned once and laid on any
+version of the cel (with its lines inked or tinted), so that the alpha is the same in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from douga_training.simulate.colours import rgb_of
+from douga_training.simulate.figure import Place
+from douga_training.simulate.film import SoftLayer, lay
+from douga_training.simulate.glass import draw_glass
+from douga_training.simulate.motion import Motion, sample_shift, sample_swing
+from douga_training.simulate.sheet import CelArt
+from douga_training.simulate.veils import draw_veil
+from douga_training.simulate.wisps import draw_wisps
+
+# How often a frame has each. Wisps, veils and glass: a figure; no frame has cloth or glass more than twice.
+_WISPS, _VEIL, _GLASS, _GLOW, _SHIFT, _SWING = 0.8, 0.3, 0.4, 0.12, 0.14, 0.22
+
+
+@dataclass(frozen=True)
+class SoftPlan:
+    """Films over and under a cel, in order, then how it moves. kinds: what there is, for the record."""
+
+    layers: tuple[SoftLayer, ...]
+    motions: tuple[Motion, ...]
+    kinds: tuple[str, ...]
+
+    def applied(self, art: CelArt) -> CelArt:
+        """The cel with all of it. The alpha depends on the cel's alpha alone."""
+        for layer in self.layers:
+            art = lay(art, layer)
+        for motion in self.motions:
+            art = motion.applied(art)
+        return art
+
+
+def plan_soft(rng: np.random.Generator, art: CelArt, places: Sequence[Place]) -> SoftPlan:
+    """Draw what is soft on a cel. places: of its figures, back to front, in px of the cel."""
+    layers: list[SoftLayer] = []
+    kinds: list[str] = []
+
+    def keep(kind: str, layer: SoftLayer | None) -> None:
+        if layer is not None and layer.alpha.any():
+            layers.append(layer)
+            kinds.append(kind)
+
+    size_wh = (art.alpha.shape[1], art.alpha.shape[0])
+    of_wisps, of_veils, of_glass, of_glow, of_motion = rng.spawn(5)
+    if of_glow.random() < _GLOW:
+        keep("glow", draw_glow(of_glow, art))
+    for place in places:
+        if place.hair and of_veils.random() < _VEIL and kinds.count("veil") < 2:
+            keep("veil", draw_veil(of_veils, size_wh, place))
+        if place.hair and of_wisps.random() < _WISPS:
+            keep("wisps", draw_wisps(of_wisps, art, place))
+        if of_glass.random() < _GLASS and kinds.count("glass") < 2:
+            keep("glass", _glass(of_glass, place, size_wh))
+    motions: list[Motion] = []
+    if of_motion.random() < _SHIFT:
+        motions.append(sample_shift(of_motion, size_wh[1]))
+    elif of_motion.random() < _SWING and (swing := sample_swing(of_motion, art)) is not None:
+        motions.append(swing)
+    kinds += [type(motion).__name__.lower() for motion in motions]
+    return SoftPlan(tuple(layers), tuple(motions), tuple(kinds))
+
+
+def _glass(rng: np.random.Generator, place: Place, size_wh: tuple[int, int]) -> SoftLayer | None:
+    """Glass in a hand; where the hand is outside of the frame, what can be at the side of the head."""
+    x, y = place.hands_xy[int(rng.integers(len(place.hands_xy)))]
+    kind = None
+    if not (0 <= x < size_wh[0] and 0 <= y < size_wh[1]):
+        kind = str(rng.choice(["pane", "umbrella", "bubbles"]))
+        x, y = place.to_px([[rng.choice([-1, 1]) * rng.uniform(0.3, 0.9), rng.uniform(-0.2, 0.6)]])[0]
+    ink = (place.ink, place.line_px)
+    return draw_glass(rng, size_wh, centre_xy=(float(x), float(y)), unit_px=place.head_px, ink=ink, kind=kind)
+
+
+def draw_glow(rng: np.random.Generator, art: CelArt) -> SoftLayer | None:
+    """An aura painted behind the cel: thick at its outline, nothing at a distance."""
+    solid = (art.alpha > 127).astype(np.uint8)
+    if not solid.any():
+        return None
+    h, w = solid.shape
+    away = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)
+    reach = h * float(np.exp(rng.uniform(np.log(0.006), np.log(0.06))))
+    power = float(rng.uniform(0.8, 2.0))
+    strength = float(rng.uniform(0.4, 0.9))
+    alpha = strength * np.clip(1 - away / (3 * reach), 0, 1) * np.exp(-((away / reach) ** power))
+    rgb = np.empty((h, w, 3), np.uint8)
+    rgb[:] = rgb_of(rng.random(), rng.uniform(0.0, 0.6), 1.0)
+    return SoftLayer(rgb, np.round(alpha * 255).astype(np.uint8), np.zeros((h, w), np.uint8), (0, 0), True)

@@ -163,9 +163,11 @@ def test_which_packing_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def gathered(bands: Any, size: int) -> bytes:
     out = bytearray(4 * size)
-    for top, rows, pixels in bands:
-        assert len(pixels) == rows * 4 * WIDTH
-        out[top * WIDTH * 4 : top * WIDTH * 4 + len(pixels)] = pixels
+    for (left, top, width, height), pixels in bands:
+        assert len(pixels) == 4 * width * height
+        for row in range(height):
+            start = 4 * ((top + row) * WIDTH + left)
+            out[start : start + 4 * width] = pixels[4 * row * width : 4 * (row + 1) * width]
     return bytes(out)
 
 
@@ -178,16 +180,10 @@ def test_a_class_becomes_a_layer() -> None:
     layer = gathered(layers.class_bands(ids, WIDTH, 1, 0xFF8040, band_pixels=4), len(ids))
     ink, none = bytes([0x40, 0x80, 0xFF, 255]), bytes(4)
     assert layer == b"".join(ink if value == 1 else none for value in ids)
-    bands = list(layers.class_bands(ids, WIDTH, 1, 0, band_pixels=4))
-    assert [top for top, _, _ in bands] == [0, 2], "the second row has nothing of it"
-
-
-@pytest.mark.usefixtures("_numpy_or_not")
-def test_all_classes_become_one_picture() -> None:
-    ids = bytes([0, 1, 2, 9])
-    colours = [0xFF000000 + i for i in range(256)]
-    picture = gathered(layers.coloured_bands(ids, WIDTH, colours), 4)
-    assert picture == bytes([0, 0, 0, 255, 1, 0, 0, 255, 2, 0, 0, 255, 9, 0, 0, 255])
+    boxes = [box for box, _ in layers.class_bands(ids, WIDTH, 1, 0, band_pixels=4)]
+    assert boxes == [(1, 0, 3, 1), (0, 2, 1, 1)], "no more than where it is, and nothing in the second row"
+    (box,) = (box for box, _ in layers.class_bands(ids, WIDTH, 2, 0))
+    assert box == (0, 0, 4, 2)
 
 
 def test_a_mask_cuts_the_cel_out() -> None:

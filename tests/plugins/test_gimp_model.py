@@ -40,9 +40,7 @@ def test_layers_are_of_present_wanted_classes_lines_on_top(model: ModuleType) ->
 
 def test_a_layer_is_red_green_blue_alpha(model: ModuleType) -> None:
     layer = model.ClassLayer("x", 1, 0x102030, "NONE")
-    assert model.rgba_bands(result(bytes([0, 1])), layer) == [
-        (0, 1, bytes([0, 0, 0, 0, 0x10, 0x20, 0x30, 255]))
-    ]
+    assert model.rgba_bands(result(bytes([0, 1])), layer) == [((1, 0, 1, 1), bytes([0x10, 0x20, 0x30, 255]))]
 
 
 def test_every_text_has_a_translation(model: ModuleType) -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .api import Palette, PaletteClass, Reconstruction, ReconstructRequest
-from .image import Pixels
+from .image import Pixels, Region
 from .layers import present_classes
-
-Region = tuple[int, int, int, int]  # x, y, width, height
 
 CLASS_KEYS = (  # the place of each is its id
     *("flat", "visible_line", "shading_line", "color_edge", "highlight_line", "book_line"),

@@ -24,7 +24,7 @@ from .link import Link
 from .settings import Settings
 from .work import Attempt
 
-_MOVING_S, _WAITING_S, _IDLE_S = 0.004, 0.03, 1.0
+_MOVING_S, _WAITING_S, _IDLE_S = 0.002, 0.01, 1.0
 _PATIENCE_S = 30.0  # for one job that is lost again and again
 _BUSY_PATIENCE_S = 600.0
 
@@ -79,6 +79,8 @@ class GrpcClient(Client):
     def pause_s(self) -> float:
         """See `Client`."""
         if self._link.is_moving or any(attempt.has_more for attempt in self._running):
+            return _MOVING_S
+        if self._link.is_due and self._is_wanted():
             return _MOVING_S
         return _WAITING_S if self._running or self._waiting or self._asked or self._cancelled else _IDLE_S
 

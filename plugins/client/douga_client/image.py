@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from .errors import ClientError, Kind
 
+Region = tuple[int, int, int, int]  # x, y, width, height
 CHANNELS = {"GRAY8": 1, "RGB8": 3, "RGBA8": 4, "BGRA8": 4}
 
 

@@ -1,5 +1,7 @@
 """A class map -> layers, as Krita and Qt hold pixels: BGRA, straight alpha. In bands of rows.
 
+A class is mostly a small part of the frame, so its bands are cut to where it is.
+
 numpy is used where the host has loaded it already; importing it would take longer than it saves.
 """
 
@@ -9,7 +11,9 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-Band = tuple[int, int, bytearray]  # first row, number of rows, their BGRA pixels
+from .image import Region
+
+Band = tuple[Region, bytearray]  # where it is in the map, its BGRA pixels
 _BAND_PIXELS = 1 << 20
 Map = bytes | bytearray | memoryview
 
@@ -19,7 +23,7 @@ def class_bands(
 ) -> Iterator[Band]:
     """One class: its pixels in the colour 0xRRGGBB, opaque, everything else transparent (0, 0, 0, 0).
 
-    class_map: width * height ids, row after row. Bands without a pixel of the class are left out.
+    class_map: width * height ids, row after row. What lies outside of all bands is transparent.
     """
     colours = [0] * 256
     colours[class_id] = rgb | 255 << 24
@@ -27,20 +31,9 @@ def class_bands(
     rows = max(1, band_pixels // width)
     paint = _numpy_paint(colours) or _plain_paint(colours)
     for start in range(0, len(data), rows * width):
-        if data.find(class_id, start, start + rows * width) >= 0:
-            ids = memoryview(data)[start : start + rows * width]
-            yield start // width, len(ids) // width, paint(ids)
-
-
-def coloured_bands(
-    class_map: Map, width: int, colours: Sequence[int], band_pixels: int = _BAND_PIXELS
-) -> Iterator[Band]:
-    """Every id in its colour. colours: 256 of them, 0xAARRGGBB."""
-    paint = _numpy_paint(colours) or _plain_paint(colours)
-    view, rows = memoryview(class_map).cast("B"), max(1, band_pixels // width)
-    for top in range(0, len(view) // width, rows):
-        ids = view[top * width : (top + rows) * width]
-        yield top, len(ids) // width, paint(ids)
+        box = _box(data, width, class_id, start, start + rows * width)
+        if box is not None:
+            yield box, paint(cropped(data, width, box, 1))
 
 
 def masked_bands(bgra: Map, mask: Map, width: int, band_pixels: int = _BAND_PIXELS) -> Iterator[Band]:
@@ -50,7 +43,7 @@ def masked_bands(bgra: Map, mask: Map, width: int, band_pixels: int = _BAND_PIXE
         piece = alpha[top * width : (top + rows) * width]
         out = bytearray(view[top * width * 4 : top * width * 4 + len(piece) * 4])
         out[3::4] = piece
-        yield top, len(piece) // width, out
+        yield (0, top, width, len(piece) // width), out
 
 
 def present_classes(class_map: Map, class_ids: Iterable[int] = range(10)) -> tuple[int, ...]:
@@ -59,7 +52,7 @@ def present_classes(class_map: Map, class_ids: Iterable[int] = range(10)) -> tup
     return tuple(class_id for class_id in class_ids if data.find(class_id) >= 0)
 
 
-def cropped(pixels: Map, width: int, region: tuple[int, int, int, int], channels: int = 4) -> bytearray:
+def cropped(pixels: Map, width: int, region: Region, channels: int = 4) -> bytearray:
     """The part of an image within x, y, width, height. width: of the whole image."""
     view, out = memoryview(pixels).cast("B"), bytearray()
     x, y, part_width, part_height = region
@@ -69,13 +62,29 @@ def cropped(pixels: Map, width: int, region: tuple[int, int, int, int], channels
     return out
 
 
+def _box(data: bytes, width: int, class_id: int, start: int, end: int) -> Region | None:
+    """Where a class is between two beginnings of rows; None where it is not."""
+    first = data.find(class_id, start, end)
+    if first < 0:
+        return None
+    top, bottom = first // width, data.rfind(class_id, start, end) // width + 1
+    left, right = width, 0
+    for row in range(top * width, bottom * width, width):
+        first = data.find(class_id, row, row + width)
+        if first >= 0:
+            left = min(left, first - row)
+            right = max(right, data.rfind(class_id, row, row + width) + 1 - row)
+    return left, top, right - left, bottom - top
+
+
 def _plain_paint(colours: Sequence[int]) -> Any:
     tables = [bytes(colour >> shift & 255 for colour in colours) for shift in (0, 8, 16, 24)]
 
-    def paint(ids: memoryview) -> bytearray:
-        data, out = bytes(ids), bytearray(4 * len(ids))
+    def paint(ids: bytearray) -> bytearray:
+        out = bytearray(4 * len(ids))
         for channel, table in enumerate(tables):
-            out[channel::4] = data.translate(table)
+            if any(table):
+                out[channel::4] = ids.translate(table)
         return out
 
     return paint

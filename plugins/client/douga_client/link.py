@@ -49,7 +49,12 @@ class Link:
     @property
     def is_moving(self) -> bool:
         """Whether the next pump should be soon."""
-        return self._raw is not None and self._raw.is_moving
+        return self._raw is not None and (self._greeting is not None or self._raw.is_moving)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to do at once for whoever wants the server: connect to it."""
+        return self._raw is None and self._finder.stage == "finding" and self._clock() >= self._not_before_s
 
     @property
     def fileno(self) -> int:

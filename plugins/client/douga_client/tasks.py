@@ -17,9 +17,9 @@ from time import perf_counter
 from typing import Protocol, TypeVar
 
 from .api import Client, CutoutRequest, InfoChanged, Job, Reconstruction, Request, Result, ServerInfo
-from .choice import Choice, Region
+from .choice import Choice
 from .errors import ClientError, Kind
-from .image import Pixels
+from .image import Pixels, Region
 
 SLICE_S = 0.02  # of the host's time in one tick
 _AT_ONCE = 2  # tasks; one is read or placed while the server works for another

@@ -91,8 +91,8 @@ def build(image: Gimp.Image, frame: Frame, result: Reconstruction, choice: Choic
         place = 0
         for wanted in model.class_layers(result, choice):
             layer = _insert(image, group, wanted.title, region, place)
-            for top, rows, pixels in model.rgba_bands(result, wanted):
-                layer.get_buffer().set(Gegl.Rectangle.new(0, top, result.width, rows), _FORMAT, pixels)
+            for box, pixels in model.rgba_bands(result, wanted):
+                layer.get_buffer().set(Gegl.Rectangle.new(*box), _FORMAT, pixels)
             layer.set_color_tag(getattr(Gimp.ColorTag, wanted.tag))
             _finish(layer)
             place += 1

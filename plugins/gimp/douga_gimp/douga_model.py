@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from douga_client.api import Client, InfoChanged, PaletteClass, Reconstruction, ServerInfo
 from douga_client.choice import LABELS, Choice
+from douga_client.image import Region
 from douga_client.layers import class_bands
 
 PALETTES = ("default", "kugler", "retas")
@@ -28,16 +29,16 @@ def class_layers(result: Reconstruction, choice: Choice) -> tuple[ClassLayer, ..
     return tuple(_layer(entry) for entry in choice.layers_of(result))
 
 
-def rgba_bands(result: Reconstruction, layer: ClassLayer) -> list[tuple[int, int, bytes]]:
-    """Pixels of a layer, RGBA straight: first row, number of rows, bytes. Rows without any are left out."""
+def rgba_bands(result: Reconstruction, layer: ClassLayer) -> list[tuple[Region, bytes]]:
+    """Pixels of a layer, RGBA straight, and where they are. What lies outside of all bands has none."""
     red, green, blue = layer.rgb >> 16 & 255, layer.rgb >> 8 & 255, layer.rgb & 255
     swapped = blue << 16 | green << 8 | red  # the client paints BGRA
     bands = class_bands(result.class_map, result.width, layer.class_id, swapped)
-    return [(top, rows, bytes(pixels)) for top, rows, pixels in bands]
+    return [(box, bytes(pixels)) for box, pixels in bands]
 
 
-def ask(client: Client, timeout_s: float = 0.5) -> ServerInfo | None:
-    """What a running server can do, for the dialog; None where none answers at once. Starts none."""
+def ask(client: Client, timeout_s: float = 2.0) -> ServerInfo | None:
+    """What a running server can do, for the dialog; None where none answers in time. Starts none."""
     client.ask()
     until_s = time.monotonic() + timeout_s
     while time.monotonic() < until_s:

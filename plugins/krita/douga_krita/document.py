@@ -106,10 +106,10 @@ class KritaDocument:
             if mask is not None:
                 yield from nodes.open_template()
             node = nodes.new_layer(self._doc, title, masked=mask is not None)
-            yield from self._fill(node, frame, result.width, bands)
+            yield from self._fill(node, frame, bands)
             if mask is not None:
                 mask_node = nodes.mask_of(node, text("cel_mask", self._language))
-                yield from self._fill(mask_node, frame, result.width, _rows_of(mask, result.width))
+                yield from self._fill(mask_node, frame, _rows_of(mask, result.width))
             node.setColorLabel(label)
             group.addChildNode(node, None)
             made.append(title)
@@ -130,7 +130,7 @@ class KritaDocument:
             node = self._animation.layer(title, label)
             if mask is not None:
                 bands = masked_bands(_part(frame), mask, result.width, _BAND_PIXELS)
-            yield from self._fill(node, frame, result.width, bands)
+            yield from self._fill(node, frame, bands)
             made.append(f"{title} {time}")
         return made
 
@@ -148,7 +148,12 @@ class KritaDocument:
         self._animation.close()
 
     def _enter(self, group: Any) -> Steps[None]:
-        """The one step to undo; then the image is computed anew: Krita leaves out what the group holds."""
+        """The one step to undo; then the image is computed anew: Krita leaves out what the group holds.
+
+        Both are calls that cannot be cut, so each has a slice of its own.
+        """
+        yield True
+        self._check_open()
         self._doc.setAnnotation(_MARK, "", " ".join([*self._ours(), group.uniqueId().toString()]).encode())
         self._doc.rootNode().addChildNode(group, None)
         yield True
@@ -180,10 +185,10 @@ class KritaDocument:
         bands = class_bands(ids, width, entry.class_id, entry.colors[0], _BAND_PIXELS)
         return title, _COLOURS.get(LABELS.get(entry.key, ""), 0), bands, None
 
-    def _fill(self, node: Any, frame: Frame, width: int, bands: Iterator[Band]) -> Steps[None]:
+    def _fill(self, node: Any, frame: Frame, bands: Iterator[Band]) -> Steps[None]:
         x, y = frame.region[:2] if frame.region else (0, 0)
-        for top, rows, data in bands:
-            nodes.write(node, data, x, y + top, width, rows)
+        for (left, top, width, height), data in bands:
+            nodes.write(node, data, x + left, y + top, width, height)
             yield False
 
     def _check_open(self) -> None:
@@ -217,14 +222,14 @@ def _rows_of(plane: bytes, width: int) -> Iterator[Band]:
     rows = max(1, _BAND_PIXELS // width)
     for top in range(0, len(plane) // width, rows):
         part = bytearray(plane[top * width : (top + rows) * width])
-        yield top, len(part) // width, part
+        yield (0, top, width, len(part) // width), part
 
 
 def _plain_bands(bgra: Any, mask: bytes, width: int, band_pixels: int) -> Iterator[Band]:
     view, rows = memoryview(bgra), max(1, band_pixels // width)
     for top in range(0, len(mask) // width, rows):
         part = view[top * width * 4 : (top + rows) * width * 4]
-        yield top, len(part) // width // 4, bytearray(part)
+        yield (0, top, width, len(part) // width // 4), bytearray(part)
 
 
 def _cutout_bands(result: Cutout) -> Iterator[Band]:
@@ -236,4 +241,4 @@ def _cutout_bands(result: Cutout) -> Iterator[Band]:
         out = bytearray(4 * width * count)
         out[0::4], out[1::4], out[2::4] = colours[2::3], colours[1::3], colours[0::3]
         out[3::4] = result.alpha[part]
-        yield top, count, out
+        yield (0, top, width, count), out

@@ -62,9 +62,9 @@ def mask_of(node: Any, title: str) -> Any:
     return mask
 
 
-def write(node: Any, data: bytes | bytearray, x: int, y: int, width: int, rows: int) -> None:
+def write(node: Any, data: bytes | bytearray, x: int, y: int, width: int, height: int) -> None:
     """Pixels of a layer or mask: BGRA, straight, or 8 bits."""
-    node.setPixelData(QByteArray(bytes(data)), x, y, width, rows)
+    node.setPixelData(QByteArray(bytes(data)), x, y, width, height)
 
 
 def is_srgb8(thing: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from douga_client.choice import Region
+from douga_client.image import Region
 from douga_client.tasks import DocumentError, Steps
 
 from .frames import go_to

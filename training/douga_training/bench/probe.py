@@ -70,6 +70,35 @@ def probe_frame(picture: str, cel: str, lines: str, device: str) -> dict[str, fl
     }
 
 
+def probe_cutout(picture: str, weights: str, device: str) -> dict[str, float]:
+    """Seconds of a cutout after loading, median of RUNS, and the peak of resident memory."""
+    from douga.alpha import find_alpha
+    from douga.cutout import cut_out
+    from douga.cutout_weights import load_cutout_network
+    from douga.frame_io import read_frame
+
+    begun_s = time.perf_counter()
+    network = load_cutout_network(weights, device)
+    loading_s = time.perf_counter() - begun_s
+    frame = read_frame(Path(picture))
+    rounds = []
+    for _ in range(RUNS + 1):
+        marks = [time.perf_counter()]
+        alpha = find_alpha(frame, network)
+        marks.append(time.perf_counter())
+        cut_out(alpha)
+        marks.append(time.perf_counter())
+        rounds.append([end - start for start, end in pairwise(marks)])
+    warm = rounds[1:]  # the first one also sets up the convolutions
+    return {
+        "loading_s": loading_s,
+        "alpha_s": statistics.median(r[0] for r in warm),
+        "colours_s": statistics.median(r[1] for r in warm),
+        "total_s": statistics.median(sum(r) for r in warm),
+        "peak_mib": peak_bytes() / _MIB,
+    }
+
+
 def probe_simulator(first_seed: str, folder: str) -> dict[str, float]:
     """Labelled crops and full productions with twin a second, and milliseconds to take a crop from disk."""
     from douga_training.raw_cache import SceneFolder
@@ -148,6 +177,7 @@ def peak_bytes() -> int:
 
 PROBES: dict[str, Callable[..., dict[str, float]]] = {
     "frame": probe_frame,
+    "cutout": probe_cutout,
     "simulator": probe_simulator,
     "sequence": probe_sequence,
 }

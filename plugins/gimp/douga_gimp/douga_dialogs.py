@@ -40,7 +40,7 @@ def ask_choice(procedure, config, info: ServerInfo | None, language: str) -> boo
 def _models(config, info: ServerInfo | None, language: str) -> Gtk.Widget:  # type: ignore[no-untyped-def]
     """A list for each stage: the server's default, its models, and what was chosen before."""
     grid = Gtk.Grid(row_spacing=6, column_spacing=12, border_width=12)
-    for row, (stage, title) in enumerate((("cel", "Cel model"), ("lines", "Lines model"))):
+    for row, (stage, title) in enumerate((("cel", "C_el model"), ("lines", "L_ines model"))):
         names = [entry.name for entry in info.models if entry.stage == stage] if info is not None else []
         store = Gtk.ListStore(str, str)
         store.append(["", say("Default of the server", language)])
@@ -49,7 +49,8 @@ def _models(config, info: ServerInfo | None, language: str) -> Gtk.Widget:  # ty
                 store.append([name, name])
         combo = GimpUi.prop_string_combo_box_new(config, f"{stage}-model", store, 0, 1)
         combo.set_hexpand(True)
-        grid.attach(Gtk.Label(label=say(title, language), xalign=0.0), 0, row, 1, 1)
+        label = Gtk.Label(label=say(title, language), xalign=0.0, use_underline=True, mnemonic_widget=combo)
+        grid.attach(label, 0, row, 1, 1)
         grid.attach(combo, 1, row, 1, 1)
     missing = "No server runs yet; one that does tells here which models it has."
     told = f"Douga {info.version} ({', '.join(info.devices)})" if info else say(missing, language)
@@ -64,10 +65,12 @@ def ask_settings(language: str) -> None:
     known = settings.read()
     dialog = Gtk.Dialog(title=say("Douga settings", language))
     dialog.add_buttons(Gtk.STOCK_CANCEL, Gtk.ResponseType.CANCEL, Gtk.STOCK_OK, Gtk.ResponseType.OK)
+    dialog.set_default_response(Gtk.ResponseType.OK)
     grid = Gtk.Grid(row_spacing=6, column_spacing=12, border_width=12)
     entries, switches = {}, {}
     for row, (name, title) in enumerate(_TEXTS):
         entries[name] = Gtk.Entry(text=getattr(known, name), width_chars=40, visibility=name != "token")
+        entries[name].set_activates_default(True)
         grid.attach(Gtk.Label(label=say(title, language), xalign=0.0), 0, row, 1, 1)
         grid.attach(entries[name], 1, row, 1, 1)
     for row, (name, title) in enumerate(_SWITCHES, start=len(_TEXTS)):

@@ -22,6 +22,8 @@ _JAPANESE = {
     BAD_PALETTE: "{path} はパレットではありません: {said}。確認: douga palette show {path}",
     "Cel model": "セルのモデル",
     "Lines model": "線のモデル",
+    "C_el model": "セルのモデル(_E)",
+    "L_ines model": "線のモデル(_I)",
     "No server runs yet; one that does tells here which models it has.": (
         "サーバーはまだ動いていません。動作中はここに使えるモデルが表示されます。"
     ),

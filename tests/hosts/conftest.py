@@ -25,7 +25,9 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = ROOT / "build" / "hosts"  # screenshots, kept for people
 DOUGA = [sys.executable, "-m", "douga"]
-START_TIMEOUT_S = 120.0
+# Of the classes by their ids, as Krita's and GIMP 3's layers have them.
+TITLES = ("flat", "visible line", "shading line", "color edge", "highlight line", "book line")
+TITLES += ("shading fill", "color fill", "highlight fill", "book fill")
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,12 @@ def small_frame(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def truth(reference: Callable[[Path], Reference], small_frame: Path) -> Reference:
+    """What the command line makes of `small_frame`."""
+    return reference(small_frame)
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
     """An environment whose home is empty, for a host and for `douga plugin install`."""
@@ -173,6 +181,42 @@ def choose_server(home: dict[str, str], server: RunningServer, **more: Any) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(known | chosen | {"ca_file": server.ca_file, "start_server": False} | more))
     path.chmod(0o600)
+
+
+def begun(
+    command: list[str], environment: dict[str, str], folder: Path, **plan: Any
+) -> subprocess.Popen[str]:
+    """A host with a driver of ours in it, which finds its plan by DRIVE and writes to REPORT."""
+    (folder / "drive.json").write_text(json.dumps(plan))
+    paths = {"DRIVE": str(folder / "drive.json"), "REPORT": str(folder / "report.json")}
+    with (folder / "host.log").open("w") as log:
+        return subprocess.Popen(command, env=environment | paths, stdout=log, stderr=log, text=True)
+
+
+def finished(host: subprocess.Popen[str], folder: Path, timeout_s: float) -> dict[str, Any]:
+    """Wait for its end; what the driver reports."""
+    try:
+        host.wait(timeout_s)
+    finally:
+        host.kill()
+        host.wait()
+    assert (folder / "report.json").exists(), (folder / "host.log").read_text()[-3000:]
+    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+    assert "trouble" not in report, report["trouble"]
+    return report
+
+
+def ids_of(layers: dict[str, str], shape_hw: tuple[int, int], none: int = 0) -> NDArray[np.uint8]:
+    """The class map that the layers make together. layers: files of raw RGBA or BGRA by title. none: the id
+    where no layer has a pixel.
+    """
+    ids = np.full(shape_hw, none, np.uint8)
+    for title in set(layers).intersection(TITLES):
+        alpha = np.fromfile(layers[title], np.uint8).reshape(*shape_hw, 4)[..., 3]
+        assert set(np.unique(alpha)) <= {0, 255}
+        assert (ids[alpha > 0] == none).all()
+        ids[alpha > 0] = TITLES.index(title)
+    return ids
 
 
 def _read_ids(path: Path) -> NDArray[np.uint8]:

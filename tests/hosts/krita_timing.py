@@ -42,7 +42,7 @@ class Heartbeat:
 
 
 class Slices:
-    """What each tick of the queue took, and where the time went from stage to stage."""
+    """What each tick of the queue took, and what went into each stage: time, ticks, and work in them."""
 
     def __init__(self, queue):
         self._queue, self._tick = queue, queue.tick
@@ -56,10 +56,11 @@ class Slices:
         stage = self._queue.tasks[0].stage if self._queue.tasks else "idle"
         begun, work = time.perf_counter(), time.thread_time()
         self._tick()
-        ended = time.perf_counter()
+        ended, work = time.perf_counter(), time.thread_time() - work
         self.longest = max(self.longest, (ended - begun, stage))
-        self.hardest = max(self.hardest, (time.thread_time() - work, stage))
-        self.stages[stage] = self.stages.get(stage, 0.0) + ended - self._last
+        self.hardest = max(self.hardest, (work, stage))
+        spent_s, ticks, work_s = self.stages.get(stage, (0.0, 0, 0.0))
+        self.stages[stage] = (spent_s + ended - self._last, ticks + 1, work_s + work)
         self._last = ended
 
 

@@ -22,10 +22,17 @@ def pixels_of(document, source):
     steps = KritaDocument(document, source).read(None)
     while True:
         try:
-            pause(0.01) if next(steps) else None
+            if next(steps):
+                yield from pause(0.01)
         except StopIteration as end:
             pixels = end.value.pixels
             return [pixels.width, pixels.height, bytes(pixels.data).hex(), list(end.value.notes)]
+
+
+def activate(node, document):
+    """Select a layer, and wait until Krita has done so."""
+    document.setActiveNode(node)
+    yield from pause(30, lambda: document.activeNode() == node)
 
 
 def choose(server):
@@ -49,7 +56,7 @@ def release():
 def until_stage(*stages, seconds=30.0):
     """Wait for the server to have the frame."""
     model = panel().model
-    pause(seconds, lambda: not model.queue.tasks or model.queue.tasks[0].stage in stages)
+    yield from pause(seconds, lambda: not model.queue.tasks or model.queue.tasks[0].stage in stages)
 
 
 def empty(report):
@@ -59,78 +66,78 @@ def empty(report):
         node.remove()
     Krita.instance().activeWindow().addView(document)
     Krita.instance().setActiveDocument(document)
-    pause()
-    report["empty"] = run(panel())
+    yield from pause()
+    report["empty"] = yield from run(panel())
     report["empty_tree"] = tree(document.rootNode())
-    close(document)
+    yield from close(document)
 
 
 def hidden(report):
     """A hidden layer is part of the whole but not of what is visible; our own results are of neither."""
-    document = open_image(PLAN["frame"])
+    document = yield from open_image(PLAN["frame"])
     over = document.createNode("over", "paintlayer")
     over.setPixelData(QByteArray(b"\x10\x20\x30\xff" * 64 * 64), 0, 0, 64, 64)
     document.rootNode().addChildNode(over, None)
     over.setVisible(False)
     document.refreshProjection()
-    pause(0.5)
-    document.setActiveNode(over)
-    pause(0.3)
-    found = {source: pixels_of(document, source) for source in ("visible", "image", "layer")}
-    report["twice"] = [run(panel())["made"], run(panel())["made"]]
-    found["again"] = pixels_of(document, "visible")
+    yield from pause(0.5)
+    yield from activate(over, document)
+    found = {}
+    for source in ("visible", "image", "layer"):
+        found[source] = yield from pixels_of(document, source)
+    report["twice"] = [(yield from run(panel()))["made"], (yield from run(panel()))["made"]]
+    found["again"] = yield from pixels_of(document, "visible")
     report["hidden"], report["hidden_tree"] = found, tree(document.rootNode())
     report["still_hidden"] = not over.visible()
-    close(document)
+    yield from close(document)
 
 
 def _space(report, name, *space):
-    document = open_image(PLAN["frame"], *space)
-    read = pixels_of(document, "visible")
-    document.setActiveNode(document.rootNode().childNodes()[0])
-    pause(0.3)
-    layer = pixels_of(document, "layer")
-    ended = run(panel())
+    document = yield from open_image(PLAN["frame"], *space)
+    read = yield from pixels_of(document, "visible")
+    yield from activate(document.rootNode().childNodes()[0], document)
+    layer = yield from pixels_of(document, "layer")
+    ended = yield from run(panel())
     kept = [document.colorModel(), document.colorDepth(), document.colorProfile()]
     report[name] = {"read": read, "layer": layer, "run": ended, "kept": kept, "layers": dump(document, name)}
-    close(document)
+    yield from close(document)
 
 
 def grey(report):
-    _space(report, "grey", "GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc")
+    yield from _space(report, "grey", "GRAYA", "U8", "Gray-D50-elle-V2-srgbtrc.icc")
 
 
 def cmyk(report):
-    _space(report, "cmyk", "CMYKA", "U8", "Chemical proof")
+    yield from _space(report, "cmyk", "CMYKA", "U8", "Chemical proof")
 
 
 def linear(report):
     """Eight bits, linear, with "sRGB" in the profile's name."""
-    _space(report, "linear", "RGBA", "U8", "sRGB-elle-V2-g10.icc")
+    yield from _space(report, "linear", "RGBA", "U8", "sRGB-elle-V2-g10.icc")
 
 
 def closed(report):
     """The image is closed while it is read, and while the server works; another one stays."""
-    other = open_image(PLAN["frame"])
+    other = yield from open_image(PLAN["frame"])
     before = tree(other.rootNode())
     for name, stages in (("closed_early", ("waiting",)), ("closed_late", ("queued", "cel"))):
         hold()
-        document = open_image(PLAN["frame"])
+        document = yield from open_image(PLAN["frame"])
 
         def close_it(document=document, stages=stages):
-            until_stage(*stages)
-            close(document)
+            yield from until_stage(*stages)
+            yield from close(document)
             release()
 
-        report[name] = run(panel(), meanwhile=close_it)
+        report[name] = yield from run(panel(), meanwhile=close_it)
     report["other_is_untouched"] = tree(other.rootNode()) == before
-    close(other)
+    yield from close(other)
 
 
 def large(report):
     """7680 x 4320 by way of a real server: how long the host was held up, and what memory it took."""
-    document = open_image(PLAN["large"])
-    pause(1.0)
+    document = yield from open_image(PLAN["large"])
+    yield from pause(1.0)
     memory, queue = _memory_mb(), panel().model.queue
     tick, works = queue.tick, []
 
@@ -140,21 +147,21 @@ def large(report):
         works.append((time.thread_time() - begun, place))
 
     queue.tick = timed
-    report["large"] = run(panel())
+    report["large"] = yield from run(panel())
     queue.tick = tick
-    report["large"]["hardest_slices"] = sorted(works)[-5:]
+    report["large"]["hardest_slices"] = sorted(works)[-8:]
     report["large"]["memory_mb"] = [memory, _memory_mb(), _memory_mb("VmHWM")]
     report["large"]["titles"] = [title for title, *_ in tree(document.rootNode())[-1][3]]
-    close(document)
+    yield from close(document)
 
 
 def _place(queue):
-    """Where a task goes on: file and line of its innermost generator."""
+    """Where a task goes on: file and function of its innermost generator."""
     steps = queue.tasks[0].steps if queue.tasks else None
     while steps is not None and getattr(steps, "gi_yieldfrom", None) is not None:
         steps = steps.gi_yieldfrom
     frame = getattr(steps, "gi_frame", None)
-    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}" if frame is not None else ""
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_code.co_name}" if frame is not None else ""
 
 
 def _memory_mb(what="VmRSS"):
@@ -166,17 +173,17 @@ def _memory_mb(what="VmRSS"):
 
 def full(report):
     """Others have filled the server's queue when the button is pressed; a little later they are done."""
-    document, crowd = open_image(PLAN["frame"]), _crowd(3)
+    document, crowd = (yield from open_image(PLAN["frame"])), (yield from _crowd(3))
 
     def wait_a_while():
-        until_stage("waiting")
-        pause(1.5)
+        yield from until_stage("waiting")
+        yield from pause(1.5)
         report["full_status"] = panel().status.text()
         release()
 
-    report["full"] = run(panel(), meanwhile=wait_a_while)
+    report["full"] = yield from run(panel(), meanwhile=wait_a_while)
     crowd.close()
-    close(document)
+    yield from close(document)
 
 
 def _crowd(count):
@@ -191,31 +198,31 @@ def _crowd(count):
     end = time.monotonic() + 30
     while time.monotonic() < end and not all(job.stage in ("queued", "cel") for job in jobs):
         others.pump()
-        pause(0.01)
+        yield from pause(0.01)
     return others
 
 
 def older(report):
     """A server of another version."""
-    document = open_image(PLAN["frame"])
+    document = yield from open_image(PLAN["frame"])
     choose(PLAN["other"])
-    report["older"] = run(panel())
+    report["older"] = yield from run(panel())
     report["older_tree"] = tree(document.rootNode())
     choose(PLAN["socket"])
-    close(document)
+    yield from close(document)
 
 
 def killed(report):
     """The server is killed in the middle; the image and what was made before stay as they were."""
-    document = open_image(PLAN["frame"])
-    run(panel())
+    document = yield from open_image(PLAN["frame"])
+    yield from run(panel())
     before = tree(document.rootNode())
     hold()
 
     def kill():
-        until_stage("queued", "cel")
+        yield from until_stage("queued", "cel")
         os.kill(PLAN["pid"], signal.SIGKILL)
 
-    report["killed"] = run(panel(), meanwhile=kill)
+    report["killed"] = yield from run(panel(), meanwhile=kill)
     report["nothing_lost"] = tree(document.rootNode()) == before
-    close(document)
+    yield from close(document)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import ARTEFACTS, ROOT, RunningServer, choose_server, plugin
+from conftest import ARTEFACTS, ROOT, Reference, RunningServer, choose_server, plugin
 from held_server import held_server
 
 pytestmark = [
@@ -73,42 +73,38 @@ def linear(values: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["unix_server", "tls_server"])
 def test_images_layers_and_nodes_are_the_command_lines(
-    kind: str,
-    request: pytest.FixtureRequest,
-    blender: Blender,
-    small_frame: Path,
-    reference: Callable[[Path], Any],
+    kind: str, request: pytest.FixtureRequest, blender: Blender, small_frame: Path, truth: Reference
 ) -> None:
     server: RunningServer = request.getfixturevalue(kind)
     choose_server(blender.home, server)
-    found, wanted = blender.run("pictures", frame=str(small_frame)), reference(small_frame)
+    found = blender.run("pictures", frame=str(small_frame))
     assert found["loaded"] == []
     assert "FINISHED" in found["said"], found
-    present = [int(i) for i in np.unique(wanted.ids) if i]
+    present = [int(i) for i in np.unique(truth.ids) if i]
     assert sorted(row[2] for row in found["images"] if row[1] == "class") == present
     spaces = {row[1]: row[3] for row in found["images"]}
     assert spaces == {"class": "sRGB", "cel": "sRGB", "cel_mask": "Non-Color", "class_ids": "Non-Color"}
     assert all(packed for _, packed in found["reopened"])
     assert len(found["reopened"]) == len(found["images"])
 
-    assert np.array_equal(blender.pixels("class_ids-1")[..., 0], wanted.ids)
-    assert np.array_equal(blender.pixels("cel_mask-1")[..., 0], wanted.mask)
+    assert np.array_equal(blender.pixels("class_ids-1")[..., 0], truth.ids)
+    assert np.array_equal(blender.pixels("cel_mask-1")[..., 0], truth.mask)
     for class_id in present:
         layer = blender.pixels(f"class{class_id}")
-        assert np.array_equal(layer[..., 3] == 255, wanted.ids == class_id)
-        assert not layer[wanted.ids != class_id].any()
-        assert len(np.unique(layer[wanted.ids == class_id], axis=0)) == 1
+        assert np.array_equal(layer[..., 3] == 255, truth.ids == class_id)
+        assert not layer[truth.ids != class_id].any()
+        assert len(np.unique(layer[truth.ids == class_id], axis=0)) == 1
     cel = blender.pixels("cel-1")
-    assert np.array_equal(cel[..., 3], wanted.mask)
+    assert np.array_equal(cel[..., 3], truth.mask)
 
-    _layers_hold(blender.out / "exr", found["exr_layers"], blender, wanted, present)
+    _layers_hold(blender.out / "exr", found["exr_layers"], blender, truth, present)
     titles = [row[0] for row in found["images"] if row[1] == "class"]
     assert len(found["sockets"][0]) == len(titles) + 1  # each class and the cel has a factor
     assert found["sockets"][1][0] == "Mix"
-    assert np.array_equal(exr(blender.out / "group", "class ids")[..., 0], wanted.ids)
+    assert np.array_equal(exr(blender.out / "group", "class ids")[..., 0], truth.ids)
     mix = exr(blender.out / "group", "Mix")
-    assert not mix[(wanted.mask == 0) & (wanted.ids == 0)].any()
-    line = wanted.ids == 1
+    assert not mix[(truth.mask == 0) & (truth.ids == 0)].any()
+    line = truth.ids == 1
     assert np.allclose(mix[line], linear(blender.pixels("class1"))[line], atol=2e-3)
 
 

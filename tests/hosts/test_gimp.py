@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -65,7 +64,7 @@ def from_pack(home: dict[str, str], pack: Path) -> None:
 
 
 def test_frame_goes_out_and_comes_back_as_layers(
-    home: dict[str, str], tmp_path: Path, small_frame: Path, reference: Callable[[Path], Reference]
+    home: dict[str, str], tmp_path: Path, small_frame: Path, truth: Reference
 ) -> None:
     installed(home)
     work = tmp_path / "work"
@@ -80,16 +79,16 @@ def test_frame_goes_out_and_comes_back_as_layers(
     xcf = work / "small.xcf"
     save = f'(gimp-xcf-save RUN-NONINTERACTIVE image {active} "{xcf}" "{xcf}")'
     gimp(home, f'(let* ({load}) (script-fu-douga-import image {active} "{work}") {save})')
-    check_layers(home, xcf, tmp_path, reference(small_frame), small_frame)
+    check_layers(home, xcf, tmp_path, truth, small_frame)
 
 
 def test_one_command_makes_a_layered_file(
-    home: dict[str, str], tmp_path: Path, small_frame: Path, reference: Callable[[Path], Reference]
+    home: dict[str, str], tmp_path: Path, small_frame: Path, truth: Reference
 ) -> None:
     from_pack(home, tmp_path / "gimp.zip")
-    known, xcf = reference(small_frame), tmp_path / "one.xcf"
-    gimp(home, f'(douga-file-to-xcf "{small_frame}" "{known.folder}" "{xcf}")')
-    check_layers(home, xcf, tmp_path, known, small_frame)
+    xcf = tmp_path / "one.xcf"
+    gimp(home, f'(douga-file-to-xcf "{small_frame}" "{truth.folder}" "{xcf}")')
+    check_layers(home, xcf, tmp_path, truth, small_frame)
 
 
 def test_a_missing_result_is_one_sentence(home: dict[str, str], tmp_path: Path, small_frame: Path) -> None:
@@ -116,12 +115,12 @@ LEFT = """
 
 
 def test_a_failed_import_leaves_nothing_behind(
-    home: dict[str, str], tmp_path: Path, small_frame: Path, reference: Callable[[Path], Reference]
+    home: dict[str, str], tmp_path: Path, small_frame: Path, truth: Reference
 ) -> None:
     installed(home)
     missing, no_image, other_size, no_palette, whole = (tmp_path / name for name in "abcde")
     for folder in (missing, no_image, other_size, no_palette, whole):
-        shutil.copytree(reference(small_frame).folder, folder)
+        shutil.copytree(truth.folder, folder)
     (missing / "cel_mask" / "small.png").unlink()
     (no_image / "cel_mask" / "small.png").write_text("not an image")
     cv2.imwrite(str(other_size / "cel_mask" / "small.png"), np.zeros((7, 5), np.uint8))

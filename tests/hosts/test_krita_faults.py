@@ -108,10 +108,12 @@ def test_8k_holds_nobody_up(report: dict[str, Any]) -> None:
     found = report["large"]
     assert found["made"], found["message"]
     assert found["titles"] == ["cel", "visible line"]
-    # Of work, since others may have the core. The hardest is Krita's own: one call puts the group in.
-    works = [work_s for work_s, _ in found["hardest_slices"]]
-    assert works[-2] <= HOST_HELD_UP_S, found
-    assert works[-1] <= 3 * HOST_HELD_UP_S, found
+    # Of work, since others may have the core. Two calls of Krita's own put the group in and show it.
+    whole = [work_s for work_s, place in found["hardest_slices"] if place == "document.py:_enter"]
+    others = [work_s for work_s, place in found["hardest_slices"] if place != "document.py:_enter"]
+    assert len(whole) <= 2, found
+    assert max(whole, default=0.0) <= 5 * HOST_HELD_UP_S, found
+    assert max(others) <= HOST_HELD_UP_S, found
     before, after, most = found["memory_mb"]
     assert most - before <= 1500, found
     assert after - before <= 1000, found

@@ -1,6 +1,7 @@
 """`douga serve` with fake weights, as a process for tests: `serve_fakes.py [arguments of douga serve]`.
 
-While the file $HOLD exists, frames and, with $HOLD_LOADING, the loading of the weights are held up.
+While the file $HOLD exists, frames and, with $HOLD_LOADING, the loading of the weights are held up. The file
+$HOLD.held tells that a frame has been.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class HeldBackend(FakeBackend):
 
     async def run(self, batch: Sequence[Job], on_progress: Sequence[OnProgress]) -> list[Answer | DougaError]:
         while HOLD.exists():
+            HOLD.with_suffix(".held").touch()
             await asyncio.sleep(0.02)
         return await super().run(batch, on_progress)
 

@@ -156,12 +156,32 @@ def large(report):
     ]
 
 
+def dialogs(report):
+    """The settings and the procedure as the menu calls them; the test gives the answers."""
+    (image,) = Gimp.get_images()
+    REPORT.with_suffix(".ready").write_text("")
+    for name in ("douga-settings", "douga-reconstruct"):
+        config = Gimp.get_pdb().lookup_procedure(name).create_config()
+        config.set_property("run-mode", Gimp.RunMode.INTERACTIVE)
+        config.set_property("image", image)
+        config.set_core_object_array("drawables", image.get_selected_drawables())
+        report[name] = Gimp.get_pdb().lookup_procedure(name).run(config).index(0).value_nick
+
+
 def until(condition):
     """Look twice a second; whether it came true before the test loses its patience."""
     end = time.monotonic() + 500
     while not condition() and time.monotonic() < end:
         time.sleep(0.5)
     return condition()
+
+
+def left(report):
+    """Beside the screen: what the image holds when the test is done with it."""
+    (image,) = Gimp.get_images()
+    REPORT.with_suffix(".ready").write_text("")
+    until(REPORT.with_suffix(".look").exists)
+    report["left"] = [layer.get_name() for layer in image.get_layers()]
 
 
 def screen(report):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import time
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,19 @@ import cv2
 import numpy as np
 import psutil
 import pytest
-import test_krita
-from conftest import ARTEFACTS, ROOT, Reference, RunningServer, choose_server, home_in, plugin, serving
+from conftest import (
+    ROOT,
+    TITLES,
+    Reference,
+    RunningServer,
+    begun,
+    choose_server,
+    finished,
+    home_in,
+    ids_of,
+    plugin,
+    serving,
+)
 from douga_client.api import Reconstruction, ReconstructRequest
 from douga_client.client import open_client
 from douga_client.image import Pixels
@@ -29,8 +38,6 @@ pytestmark = [
     pytest.mark.skipif("DOUGA_HOSTS_NEXT" not in os.environ, reason="run by tests/hosts/next/run.sh"),
 ]
 HERE = Path(__file__).parent
-TITLES = ("flat", "visible line", "shading line", "color edge", "highlight line", "book line")
-TITLES += ("shading fill", "color fill", "highlight fill", "book fill")
 TIMEOUT_S = 900  # 8K on cores that others use too
 BATCH = "exec(compile(open('{path}').read(), '{path}', 'exec'))"
 
@@ -42,11 +49,12 @@ def folder_of(home: dict[str, str]) -> Path:
 
 @pytest.fixture(scope="session")
 def gimp_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """With the pack unpacked in its plug-ins, as a user does, and Douga's Python written down.
+    """One for all tests: in a new home GIMP asks each of its plug-ins first what it is."""
+    return gimp_home_in(tmp_path_factory.mktemp("gimp3"))
 
-    One for all tests: in a new home GIMP asks each of its plug-ins first what it is.
-    """
-    folder = tmp_path_factory.mktemp("gimp3")
+
+def gimp_home_in(folder: Path) -> dict[str, str]:
+    """With the pack unpacked in its plug-ins, as a user does, and Douga's Python written down."""
     home = home_in(folder)
     plugin(home, "pack", "gimp", "--out", str(folder / "gimp.zip"))
     plug_ins = folder_of(home) / "plug-ins"
@@ -59,6 +67,7 @@ def gimp_home(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     closer.parent.mkdir()
     shutil.copyfile(HERE / "gimp3_closer.py", closer)
     closer.chmod(0o755)
+    (folder_of(home) / "gimprc").write_text("(show-welcome-dialog no)\n")
     return home
 
 
@@ -66,43 +75,14 @@ def start(
     home: dict[str, str], folder: Path, steps: list[str], on_screen: str = "", **plan: Any
 ) -> subprocess.Popen[str]:
     """GIMP with the driver in it, without a screen or with a file open on it."""
-    (folder / "drive.json").write_text(json.dumps({"steps": steps, **plan}))
-    environment = {**home, "DRIVE": str(folder / "drive.json"), "REPORT": str(folder / "report.json")}
     command = ["gimp-3.0", "-s", on_screen] if on_screen else ["gimp-console-3.0", "-i", "-d", "-f", "--quit"]
     command += ["--batch-interpreter=python-fu-eval", "-b", BATCH.format(path=HERE / "gimp3_driver.py")]
-    with (folder / "gimp.log").open("w") as log:
-        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, text=True)
-
-
-def finish(gimp: subprocess.Popen[str], folder: Path) -> dict[str, Any]:
-    """Wait for its end; what the driver reports."""
-    try:
-        gimp.wait(TIMEOUT_S)
-    finally:
-        gimp.kill()
-        gimp.wait()
-    said = (folder / "gimp.log").read_text()
-    assert (folder / "report.json").exists(), said[-3000:]
-    report: dict[str, Any] = json.loads((folder / "report.json").read_text())
-    assert "trouble" not in report, report["trouble"]
-    return report
+    return begun(command, home, folder, steps=steps, **plan)
 
 
 def drive(home: dict[str, str], folder: Path, steps: list[str], **plan: Any) -> dict[str, Any]:
     """Start GIMP, wait for its end; what the driver reports."""
-    return finish(start(home, folder, steps, **plan), folder)
-
-
-def ids_of(layers: dict[str, str], shape_hw: tuple[int, int]) -> np.ndarray:
-    """The class map that the layers make together; 255 where none has a pixel."""
-    ids = np.full(shape_hw, 255, np.uint8)
-    for title, path in layers.items():
-        if title in TITLES:
-            pixels = np.fromfile(path, np.uint8).reshape(*shape_hw, 4)
-            assert set(np.unique(pixels[..., 3])) <= {0, 255}
-            assert (ids[pixels[..., 3] > 0] == 255).all()
-            ids[pixels[..., 3] > 0] = TITLES.index(title)
-    return ids
+    return finished(start(home, folder, steps, **plan), folder, TIMEOUT_S)
 
 
 def asked(server: RunningServer, frame: Path, region: tuple[int, int, int, int]) -> np.ndarray:
@@ -121,13 +101,12 @@ def test_layers_are_what_the_command_line_makes(
     kind: str,
     request: pytest.FixtureRequest,
     gimp_home: dict[str, str],
-    reference: Callable[[Path], Reference],
+    truth: Reference,
     small_frame: Path,
     tmp_path: Path,
 ) -> None:
     choose_server(gimp_home, request.getfixturevalue(kind))
     report = drive(gimp_home, tmp_path, ["whole"], frame=str(small_frame))
-    truth = reference(small_frame)
     shape = truth.ids.shape
     present = {TITLES[index] for index in np.unique(truth.ids)}
     for name, precision in (("u8", "u8-non-linear"), ("u16", "u16-non-linear")):
@@ -136,16 +115,12 @@ def test_layers_are_what_the_command_line_makes(
         assert report[name]["precision"] == precision
         layers = report[name]["layers"]
         assert set(layers) == present | {"cel", "cel mask"}
-        assert np.array_equal(ids_of(layers, shape), truth.ids)
+        assert np.array_equal(ids_of(layers, shape, none=255), truth.ids)
         assert np.array_equal(np.fromfile(layers["cel mask"], np.uint8).reshape(shape), truth.mask)
 
 
 def test_selection_layer_hidden_layers_and_palette(
-    gimp_home: dict[str, str],
-    unix_server: RunningServer,
-    reference: Callable[[Path], Reference],
-    small_frame: Path,
-    tmp_path: Path,
+    gimp_home: dict[str, str], unix_server: RunningServer, truth: Reference, small_frame: Path, tmp_path: Path
 ) -> None:
     choose_server(gimp_home, unix_server)
     palette = tmp_path / "studio.toml"
@@ -160,16 +135,15 @@ def test_selection_layer_hidden_layers_and_palette(
         selection=selection,
         palette=str(palette),
     )
-    truth = reference(small_frame)
     shape = truth.ids.shape
     assert report["selection_run"]["status"] == "success", report
-    part = ids_of(report["selection"]["layers"], shape)
+    part = ids_of(report["selection"]["layers"], shape, none=255)
     assert np.array_equal(part[y : y + height, x : x + width], asked(unix_server, small_frame, selection))
     part[y : y + height, x : x + width] = 255
     assert (part == 255).all()
     for name in ("covered", "hidden"):
         assert report[f"{name}_run"]["status"] == "success", report
-        assert np.array_equal(ids_of(report[name]["layers"], shape), truth.ids), name
+        assert np.array_equal(ids_of(report[name]["layers"], shape, none=255), truth.ids), name
     assert report["palette_run"]["status"] == "success", report
     layers = report["palette"]["layers"]
     line = np.fromfile(layers["visible line"], np.uint8).reshape(-1, 4)
@@ -244,7 +218,7 @@ def test_a_server_killed_in_the_middle_leaves_nothing_behind(
         gimp = start(gimp_home, tmp_path, ["one"], frame=str(ROOT / "examples" / "frame.png"))
         until_busy(server.pid, gimp)
         server.kill()
-        report = finish(gimp, tmp_path)
+        report = finished(gimp, tmp_path, TIMEOUT_S)
     unchanged(report["run"], "server", address)
     assert report["run"]["layers"] == ["Background"]
 
@@ -258,7 +232,7 @@ def test_an_image_closed_meanwhile_is_gone_afterwards(
     gimp = start(home, tmp_path, ["one"], frame=str(ROOT / "examples" / "frame.png"))
     until_busy(unix_server.process.pid, gimp)
     sign.write_text("")
-    report = finish(gimp, tmp_path)
+    report = finished(gimp, tmp_path, TIMEOUT_S)
     closed_s = float(sign.with_name("close.done").read_text())
     assert closed_s < report["run"]["ended_s"], "the image was not closed in time"
     # GIMP keeps it for the plug-in, so that nothing of it fails, and lets it go with the result.
@@ -267,15 +241,15 @@ def test_an_image_closed_meanwhile_is_gone_afterwards(
 
 
 def test_a_server_started_by_one_run_serves_the_next_and_ends_with_gimp(
-    gimp_home: dict[str, str], reference: Callable[[Path], Reference], small_frame: Path, tmp_path: Path
+    gimp_home: dict[str, str], truth: Reference, small_frame: Path, tmp_path: Path
 ) -> None:
     choose_server(gimp_home, RunningServer("auto", None), start_server=True)  # type: ignore[arg-type]
     report = drive(gimp_home, tmp_path, ["twice"], frame=str(small_frame))
     assert [found["status"] for found in report["runs"]] == ["success", "success"], report
     assert report["lives"]
-    shape = reference(small_frame).ids.shape
+    shape = truth.ids.shape
     for made in report["made"]:  # the second run does not take the first one's result for a frame
-        assert np.array_equal(ids_of(made, shape), reference(small_frame).ids)
+        assert np.array_equal(ids_of(made, shape, none=255), truth.ids)
     assert report["runs"][1]["seconds"] < report["runs"][0]["seconds"]
     until_s = time.monotonic() + 30
     while psutil.pid_exists(report["server"]):
@@ -291,64 +265,3 @@ def test_8k(gimp_home: dict[str, str], unix_server: RunningServer, tmp_path: Pat
     assert report["run"]["status"] == "success", report
     assert report["group"][0] == ["visible line", 7680, 4320]
     assert report["group"][-1] == ["cel", 7680, 4320]
-
-
-def xdotool(home: dict[str, str], *words: str) -> bool:
-    """Whether it did so."""
-    return subprocess.run(["xdotool", *words], env=home, capture_output=True).returncode == 0
-
-
-def waited(gimp: subprocess.Popen[str], condition: Callable[[], bool]) -> None:
-    """Wait until it holds; GIMP has to live that long."""
-    until_s = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert gimp.poll() is None, "GIMP has ended"
-        assert time.monotonic() < until_s, "it did not happen"
-        time.sleep(0.2)
-
-
-def test_keys_on_the_screen_make_the_group_and_undo_it(
-    gimp_home: dict[str, str],
-    unix_server: RunningServer,
-    reference: Callable[[Path], Reference],
-    small_frame: Path,
-    tmp_path: Path,
-) -> None:
-    """The menu's entry by GIMP's search, its dialog, progress, one undo; the screenshot is kept."""
-    choose_server(gimp_home, unix_server)
-    with (folder_of(gimp_home) / "gimprc").open("a") as file:
-        file.write("(show-welcome-dialog no)\n")
-    with test_krita.display() as screen:
-        home = gimp_home | {"DISPLAY": screen}
-        manager = subprocess.Popen(["openbox"], env=home, stderr=subprocess.DEVNULL)
-        gimp = start(home, tmp_path, ["screen"], frame=str(small_frame), on_screen=str(small_frame))
-        try:
-            waited(gimp, (tmp_path / "report.ready").exists)
-            window = ["search", "--name", "small.* GIMP$"]
-            waited(gimp, lambda: xdotool(home, *window, "windowactivate", "--sync"))
-            xdotool(home, *window, "windowsize", "1600", "980")
-            time.sleep(3)
-            xdotool(home, "key", "slash")  # GIMP's search for commands
-            waited(gimp, lambda: xdotool(home, "search", "--name", "^Search Actions$", "windowactivate"))
-            xdotool(home, "type", "--delay", "80", "Reconstruct douga")
-            time.sleep(3)
-            xdotool(home, "key", "Return")
-            waited(gimp, lambda: xdotool(home, "search", "--name", "^Reconstruct douga$", "windowactivate"))
-            time.sleep(3)
-            xdotool(home, "key", "Return")
-            waited(gimp, (tmp_path / "report.made").exists)
-            ARTEFACTS.mkdir(parents=True, exist_ok=True)
-            subprocess.run(["scrot", "-o", str(ARTEFACTS / "gimp.png")], env=home, check=True)
-            xdotool(home, "key", "ctrl+z")
-            (tmp_path / "report.undo").write_text("")
-            waited(gimp, (tmp_path / "report.json").exists)
-        finally:
-            for process in (gimp, manager):
-                process.kill()
-                process.wait()
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert "trouble" not in report, report["trouble"]
-    truth = reference(small_frame)
-    assert np.array_equal(ids_of(report["layers"], truth.ids.shape), truth.ids)
-    assert report["undone"], report["left"]
-    assert len(report["left"]) == 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 import pytest
 import test_blender
 import test_krita
-from conftest import Reference, RunningServer, choose_server, plugin
+from conftest import Reference, RunningServer, choose_server, ids_of, plugin
 
 pytestmark = [
     pytest.mark.hosts,
@@ -25,11 +24,7 @@ pytestmark = [
 
 
 def test_krita_with_the_pack(
-    home: dict[str, str],
-    unix_server: RunningServer,
-    reference: Callable[[Path], Reference],
-    small_frame: Path,
-    tmp_path: Path,
+    home: dict[str, str], unix_server: RunningServer, truth: Reference, small_frame: Path, tmp_path: Path
 ) -> None:
     """Its importer unpacks the archive into pykrita, and the user ticks the plugin."""
     plugin(home, "pack", "krita", "--out", str(tmp_path / "krita.zip"))
@@ -38,13 +33,12 @@ def test_krita_with_the_pack(
     Path(home["XDG_CONFIG_HOME"], "kritarc").write_text("[python]\nenable_douga_krita=true\n")
     choose_server(home, unix_server)
     report = test_krita.drive(home, tmp_path, ["whole"], small_frame)
-    truth = reference(small_frame)
     shape = truth.ids.shape
     made = report["layers"]
-    assert np.array_equal(test_krita.ids_of(made, shape), truth.ids)
+    assert np.array_equal(ids_of(made, shape), truth.ids)
     assert np.array_equal(np.fromfile(made["cel mask"], np.uint8).reshape(shape), truth.mask)
     for suffix in ("kra", "ora", "psd"):
-        assert np.array_equal(test_krita.ids_of(report["saved"][suffix], shape), truth.ids), suffix
+        assert np.array_equal(ids_of(report["saved"][suffix], shape), truth.ids), suffix
 
 
 class Extension(test_blender.Blender):
@@ -70,13 +64,9 @@ class Extension(test_blender.Blender):
 
 
 def test_blender_with_the_pack_as_an_extension(
-    request: pytest.FixtureRequest,
-    home: dict[str, str],
-    small_frame: Path,
-    reference: Callable[[Path], Reference],
-    tmp_path: Path,
+    request: pytest.FixtureRequest, home: dict[str, str], small_frame: Path, truth: Reference, tmp_path: Path
 ) -> None:
     extension = Extension(home, tmp_path)
     test_blender.test_images_layers_and_nodes_are_the_command_lines(
-        "unix_server", request, extension, small_frame, reference
+        "unix_server", request, extension, small_frame, truth
     )

@@ -217,8 +217,17 @@ def load_network(
         network.lower_precision(precision)
     else:
         network.to(precision)
+    if precision != torch.float32:
+        _copy_the_others(network, precision)
     network.to(target, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lag
     return LoadedNetwork(network, info, target, path, header)
+
+
+def _copy_the_others(network: nn.Module, precision: torch.dtype) -> None:
+    """What is not of lower precision may still be part of the file, and keep all of it in memory."""
+    for tensor in (*network.parameters(), *network.buffers()):
+        if tensor.dtype != precision:
+            tensor.data = tensor.data.clone()
 
 
 def fold_norms(network: nn.Module) -> None:

@@ -8,17 +8,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torchvision.ops import deform_conv2d
 
 from douga.checkpoint import WeightsInfo, load_network, save_network
 from douga.errors import CheckpointError
 from douga.networks.birefnet import SWIN, BiRefNet, BiRefNetConfig
-from douga.networks.birefnet.decoder import LastLayer, image_patches
+from douga.networks.birefnet.decoder import LastLayer, add_lateral, image_patches
 from douga.networks.birefnet.deform import DeformableAspp, DeformableBranch
 from douga.networks.birefnet.swin import cut_windows
 from douga.networks.isnet import IsNet, IsNetConfig, MaskEncoder
@@ -129,6 +131,17 @@ def test_a_checkpoint_brings_back_what_answers_the_same(
         apart = (answer.sigmoid() - expected.sigmoid()).abs()
         assert apart.mean() < 5e-3
         assert apart.max() < 0.05
+
+
+@ALL
+def test_in_low_precision_nothing_of_the_file_stays_in_memory(kind: str, tmp_path: Path) -> None:
+    path = saved(kind, tmp_path / "w.safetensors")
+    whole = load_network(path, "cpu")
+    assert str(path) in [mapped.path for mapped in psutil.Process().memory_maps()]
+    del whole
+    lower = load_network(path, "cpu", precision=torch.bfloat16)
+    assert str(path) not in [mapped.path for mapped in psutil.Process().memory_maps()]
+    assert lower.network(noise(1, 32, 32)).isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -267,6 +280,23 @@ def test_pieces_join_to_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("douga.networks.birefnet.deform._CHUNK", 6 * 9 * 10)  # ten places at once
     with torch.no_grad():
         torch.testing.assert_close(aspp(x), whole, atol=1e-5, rtol=1e-4)
+
+
+def test_attention_takes_the_fast_way_of_this_processor() -> None:
+    """Torch says no where only this way is left to it and the mask is not to its liking."""
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION), torch.no_grad():
+        assert network_of("birefnet")(noise(1, 64, 96)).isfinite().all()
+
+
+def test_laterals_are_the_published_order_of_layers() -> None:
+    torch.manual_seed(0)
+    lateral = nn.Conv2d(6, 6, 1).requires_grad_(False)
+    x, full, half = torch.randn(1, 6, 5, 7), torch.randn(1, 3, 10, 13), torch.randn(1, 3, 5, 7)
+    enlarged, beside = (
+        nn.functional.interpolate(map_, (10, 13), mode="bilinear", align_corners=True) for map_ in (x, half)
+    )
+    expected = enlarged + lateral(torch.cat([full, beside], 1))
+    torch.testing.assert_close(add_lateral(x, full, half, lateral), expected, atol=1e-5, rtol=1e-4)
 
 
 def test_image_patches_by_hand() -> None:

@@ -93,7 +93,7 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_inference_command_has_help_with_examples(capsys: pytest.CaptureFixture[str]) -> None:
-    for command in ("reconstruct", "weights", "palette"):
+    for command in ("reconstruct", "cutout", "weights", "palette"):
         with pytest.raises(SystemExit) as left:
             main([command, "--help"])
         assert left.value.code == 0

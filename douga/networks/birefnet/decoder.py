@@ -20,6 +20,22 @@ def resize(x: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:
     return F.interpolate(x, tuple(size_hw), mode="bilinear", align_corners=True)
 
 
+def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """1 x 1 convolution as a matrix product. (B, C, H, W), weight (O, C) -> (B, O, H, W), channels last."""
+    return F.linear(x.permute(0, 2, 3, 1).to(weight.dtype), weight, bias).permute(0, 3, 1, 2)
+
+
+def add_lateral(x: Tensor, full: Tensor, half: Tensor, lateral: nn.Conv2d) -> Tensor:
+    """x, enlarged to the size of `full`, and what a 1 x 1 convolution makes of the encoder's features.
+
+    full, half: (B, C, H, W), features of the image, and (B, C, h, w), the size of x, of the image at half
+    size. In the published order of things `half` is enlarged and laid beside `full` first; as everything here
+    is linear, the numbers are the same.
+    """
+    for_full, for_half = lateral.weight.flatten(1).chunk(2, 1)  # (O, C) each
+    return resize(x + pointwise(half, for_half), full.shape[-2:]) + pointwise(full, for_full, lateral.bias)
+
+
 def image_patches(image: Tensor, size_hw: tuple[int, ...] | torch.Size) -> Tensor:
     """Inward reference: the whole image as channels of a small map.
 

@@ -20,6 +20,7 @@ from douga.networks.birefnet.decoder import (
     LastLayer,
     PatchBranch,
     ReconstructionBlock,
+    add_lateral,
     image_patches,
     resize,
 )
@@ -86,6 +87,9 @@ class Supervised(NamedTuple):
     gradient_targets: tuple[Tensor, ...]
 
 
+Features = tuple[Tensor, Tensor]  # of the image and of the image at half size, (B, C, h, w) each
+
+
 def _block(inputs: int, outputs: int, config: BiRefNetConfig) -> ReconstructionBlock:
     aspp = DeformableAspp(config.inner_width, config.aspp_width, config.kernels, config.dropout)
     return ReconstructionBlock(inputs, outputs, config.inner_width, aspp)
@@ -143,36 +147,35 @@ class BiRefNet(nn.Module):
         if self.training:
             if any(pad_wh):
                 raise ValueError(f"training takes sides that are multiples of {STRIDE}, got {w} x {h}")
-            return self.reconstruct(image, self.localise(image))
+            return self.reconstruct(image, *self.localise(image))
         padded = F.pad(image, (0, pad_wh[0], 0, pad_wh[1]), mode="replicate") if any(pad_wh) else image
-        return self.reconstruct(padded, self.localise(padded)).logits[..., :h, :w]
+        return self.reconstruct(padded, *self.localise(padded)).logits[..., :h, :w]
 
     def lower_precision(self, precision: torch.dtype) -> None:
         """Let the parts that take the time work in `precision`; for eval mode.
 
-        Those are the encoder's linear layers and all that is at stride 8 or coarser. What the encoder's
-        blocks add up stays float32, and so does what is at stride 4: errors there are seen at once.
+        Those are the encoder's linear layers and all else, but what is at stride 4: errors there are seen at
+        once, and there is little to be won. What the encoder's blocks add up stays float32, too.
         """
-        linear = (part for part in self.encoder.modules() if isinstance(part, nn.Linear))
+        coarser = (part for stage in self.encoder.stages[1:] for part in stage.modules())
+        linear = (part for part in coarser if isinstance(part, nn.Linear))
         for part in (*linear, self.squeeze, *self.up[:-1], *self.lateral[:-1]):
             part.to(precision)
 
-    def localise(self, image: Tensor) -> list[Tensor]:
-        """Features of full and half size side by side, at strides 4 to 32; the last ones know all others."""
+    def localise(self, image: Tensor) -> tuple[list[Features], Tensor]:
+        """What the encoder sees at strides 4 to 16, and at stride 32 that which knows all the others."""
         h, w = image.shape[-2:]
-        features = self.encoder(image)
-        for i, half in enumerate(self.encoder(resize(image, (h // 2, w // 2)))):
-            features[i] = torch.cat([features[i], resize(half, features[i].shape[-2:])], 1)
-        last = features[-1]
-        context = [resize(feature, last.shape[-2:]) for feature in features[:-1]]
-        features[-1] = self.squeeze(torch.cat([*context, last], 1).to(_precision(self.squeeze)))
-        return features
+        found = list(zip(self.encoder(image), self.encoder(resize(image, (h // 2, w // 2))), strict=True))
+        size = found[-1][0].shape[-2:]
+        context = []
+        for full, half in found:
+            context += [resize(full, size), resize(resize(half, full.shape[-2:]), size)]
+        return found[:-1], self.squeeze(torch.cat(context, 1).to(_precision(self.squeeze)))
 
-    def reconstruct(self, image: Tensor, features: Sequence[Tensor]) -> Supervised:
-        """From the encoder's features at strides 4 to 32 back to the image's size."""
-        *finer, x = features
+    def reconstruct(self, image: Tensor, finer: Sequence[Features], x: Tensor) -> Supervised:
+        """From the encoder's features, at strides 4 to 16 and 32, back to the image's size."""
         sides, gradients = [], []
-        for i, feature in enumerate(reversed(finer)):
+        for i, (full, half) in enumerate(reversed(finer)):
             x = self.up[i](x, image)
             if self.training:
                 sides.append(self.side[i](x))
@@ -180,7 +183,8 @@ class BiRefNet(nn.Module):
             if gradient is not None:
                 gradients.append(gradient)
             lateral = self.lateral[i]
-            x = resize(x, feature.shape[-2:]) + lateral(feature.to(_precision(lateral)))
+            assert isinstance(lateral, nn.Conv2d)
+            x = add_lateral(x, full, half, lateral)
         logits = self.last(self.up[-1](x, image), image)
         targets = _gradient_targets(image, sides) if self.training else ()
         return Supervised(logits, tuple(sides), tuple(gradients), targets)

@@ -118,27 +118,29 @@ class ShiftedBlock(SwinTransformerBlock):
     def _attn(self, x: Tensor) -> Tensor:
         b, h, w, c = x.shape
         windows = cut_windows((h, w), self.window_size[0], self.shift_size[0], x.device)
-        tokens = x.reshape(b, h * w, c).index_select(1, windows.tokens)
-        if len(windows.padding):
-            tokens = tokens.index_fill(1, windows.padding, 0)
-        seen = attend(self.attn, tokens.reshape(b, -1, self.window_area, c), windows)
-        return seen.reshape(b, -1, c).index_select(1, windows.back).reshape(b, h, w, c)
+        qkv = self.attn.qkv(x).reshape(b, h * w, 3 * c).index_select(1, windows.tokens)
+        if len(windows.padding):  # what the layer makes of zeros, without having to work on them
+            qkv[:, windows.padding] = self.attn.qkv.bias.to(qkv.dtype)
+        seen = attend(self.attn, qkv.reshape(b, -1, self.window_area, 3 * c), windows)
+        return self.attn.proj(seen.reshape(b, -1, c).index_select(1, windows.back)).reshape(b, h, w, c)
 
 
-def attend(attention: WindowAttention, tokens: Tensor, windows: Windows) -> Tensor:
-    """Attention within each window. (B, K, s * s, C) -> same"""
-    b, k, n, c = tokens.shape
+def attend(attention: WindowAttention, qkv: Tensor, windows: Windows) -> Tensor:
+    """Attention within each window. (B, K, s * s, 3 * C) queries, keys and values -> (B, K, s * s, C)"""
+    b, k, n, _ = qkv.shape
     heads = attention.num_heads
-    qkv = attention.qkv(tokens).reshape(b, k, n, 3, heads, c // heads).permute(3, 0, 1, 4, 2, 5)
+    qkv = qkv.reshape(b, k, n, 3, heads, -1).permute(3, 0, 1, 4, 2, 5)
     bias = attention.relative_position_bias_table[windows.positions].reshape(n, n, heads).permute(2, 0, 1)
     answers, start = [], 0
     for count, apart in windows.groups:
         q, key, v = (part[:, start : start + count].reshape(b * count, heads, n, -1) for part in qkv)
         mask = bias if apart is None else bias.masked_fill(apart, float("-inf"))
-        seen = F.scaled_dot_product_attention(q, key, v, attn_mask=mask.to(q.dtype))
-        answers.append(seen.transpose(1, 2).reshape(b, count, n, c))
+        # A mask of four dimensions: with one of three, torch takes its slow way on a CPU.
+        mask = mask.to(q.dtype).contiguous()[None]
+        seen = F.scaled_dot_product_attention(q, key, v, attn_mask=mask)
+        answers.append(seen.transpose(1, 2).reshape(b, count, n, -1))
         start += count
-    return attention.proj(torch.cat(answers, 1))
+    return torch.cat(answers, 1)
 
 
 class Merging(PatchMerging):

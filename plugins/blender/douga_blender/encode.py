@@ -46,14 +46,14 @@ def with_alpha(
     height: int,
 ) -> Steps[bytes]:
     """RGB or RGBA and another alpha -> an RGBA PNG. The colours under alpha 0 stay."""
-    view, out, step = memoryview(colours).cast("B"), bytearray(4 * len(alpha)), _BAND_BYTES
+    view, out, step = memoryview(colours).cast("B"), bytearray(), _BAND_BYTES
     for at in range(0, len(alpha), step):
         piece = alpha[at : at + step]
         pixels, band = view[at * channels : (at + len(piece)) * channels], bytearray(4 * len(piece))
         for channel in range(3):
             band[channel::4] = pixels[channel::channels]
         band[3::4] = piece
-        out[4 * at : 4 * at + len(band)] = band
+        out += band  # its memory comes in pieces, too: all at once takes 50 ms at 7680 x 4320
         yield False
     return (yield from packed(memoryview(out), width, height, 4))
 

@@ -168,7 +168,7 @@ class KritaDocument:
             yield text("alpha", self._language), 0, _cutout_bands(result), None
             return
         mask, width = _within(result.cel_mask, frame.inside), result.width
-        if choice.has_cel and any(mask):
+        if choice.has_cel and mask.find(255) >= 0:
             bands = (_plain_bands if choice.has_mask else masked_bands)(
                 _part(frame), mask, width, _BAND_PIXELS
             )

@@ -20,7 +20,8 @@ from douga_training.augment import (
     textured,
     without_book,
 )
-from douga_training.data import Numbers, Picture, Samples, batches, open_folders
+from douga_training.data import Numbers, Picture, Samples, batches
+from douga_training.folders import open_folders
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
 from douga_training.simulate.store import read_image

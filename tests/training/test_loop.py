@@ -16,10 +16,12 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from douga_training import loop
-from douga_training.data import Samples, open_folders
-from douga_training.loop import BEST, LAST, RESUME, SCORES, learning_rate, train
+from douga_training import validate
+from douga_training.data import Samples
+from douga_training.folders import open_folders
+from douga_training.loop import BEST, LAST, RESUME, SCORES, train
 from douga_training.recipe import Recipe
+from douga_training.schedule import learning_rate
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from douga.checkpoint import load_network
@@ -177,7 +179,7 @@ def test_a_finished_run_is_left_alone_and_a_fresh_one_starts_anew(scenes: Path, 
 
 
 def test_a_run_stops_once_it_gets_no_better(scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(loop.SCORES_OF, "cel", lambda *_: {"score": 0.5})
+    monkeypatch.setitem(validate.SCORES_OF, "cel", lambda *_: {"score": 0.5})
     recipe = recipe_of(scenes, out, steps=9, validate_every=1, checkpoint_every=9, patience=2)
     train(recipe)
     assert score_steps(out) == [1, 2, 3]
@@ -191,7 +193,7 @@ def test_the_best_weights_are_kept_beside_the_last(
     scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([0.2, 0.6, 0.4])
-    monkeypatch.setitem(loop.SCORES_OF, "cel", lambda *_: {"score": next(scores)})
+    monkeypatch.setitem(validate.SCORES_OF, "cel", lambda *_: {"score": next(scores)})
     train(recipe_of(scenes, out, steps=3, validate_every=1, checkpoint_every=3))
     assert load_network(out / BEST, "cpu").info.step == 2
     assert load_network(out / LAST, "cpu").info.step == 3
@@ -217,7 +219,7 @@ def test_the_weights_begun_from_are_kept_until_there_are_better_ones(
 ) -> None:
     train(recipe_of(scenes, out / "first", steps=1, validate_every=9))
     scores = iter([0.5, 0.4, 0.6])
-    monkeypatch.setitem(loop.SCORES_OF, "cel", lambda *_: {"score": next(scores)})
+    monkeypatch.setitem(validate.SCORES_OF, "cel", lambda *_: {"score": next(scores)})
     second = recipe_of(
         scenes, out / "second", steps=1, init_from=str(out / "first" / LAST), learning_rate=1.0
     )

@@ -9,21 +9,42 @@ from typing import Any
 import pytest
 import torch
 from douga_training.recipe import Recipe, parse_arguments, read_recipe
+from douga_training.schedule import learning_rate
 
+from douga.checkpoint import KINDS
 from douga.errors import RecipeError
 from douga.networks.gcn import Gcn
 
-SHIPPED = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.toml"))
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
+SHIPPED = sorted(RECIPES.glob("*.toml"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
 def test_every_recipe_that_ships_describes_a_network(path: Path) -> None:
     recipe = read_recipe(path)
     with torch.device("meta"):
-        network = Gcn(recipe.network)
-    assert recipe.stage in path.stem.split("-")
-    assert network.coarse.out_channels == {"cel": 2, "lines": 10, "cutout": 1}[recipe.stage]
+        network = KINDS[recipe.kind].network(recipe.network)
+    assert recipe.stage in path.stem.split("-") or recipe.kind in path.stem.split("-")
+    if isinstance(network, Gcn):
+        assert network.coarse.out_channels == {"cel": 2, "lines": 10, "cutout": 1}[recipe.stage]
     assert Path(recipe.out).name == path.stem
+
+
+def test_toonouts_own_settings() -> None:
+    """Thesis, 3.3.2."""
+    recipe = read_recipe(RECIPES / "birefnet.toml")
+    assert (recipe.kind, recipe.encoder, recipe.loss, recipe.batch) == ("birefnet", "swin_l", "alpha", 2)
+    assert (recipe.learning_rate, recipe.schedule, recipe.halve_every) == (1e-5, "halving", 20)
+    assert (recipe.epochs, recipe.clip_norm, recipe.bf16) == (100, 100, True)
+
+
+def test_is_nets_own_settings() -> None:
+    """Qin et al., 4.2, and supplement, 3.1."""
+    recipe = read_recipe(RECIPES / "isnet.toml")
+    assert (recipe.kind, recipe.width, recipe.seen_px, recipe.batch) == ("isnet", 64, 1024, 8)
+    assert (recipe.optimizer, recipe.learning_rate, recipe.synchronisation) == ("adam", 1e-3, "l2")
+    rates = {learning_rate(recipe, step) for step in (0, 1000, recipe.steps)}
+    assert rates == {1e-3}
 
 
 def test_kuglers_own_settings() -> None:
@@ -97,6 +118,13 @@ def test_an_unknown_entry_is_an_error(tmp_path: Path, text: str) -> None:
         ("input_mode", "colour", "choose one of color"),
         ("input_mode", "concatenated", "stage cel has no mask yet"),
         ("stage", "cutout", "stage cutout wants 'alpha'"),
+        ("kind", "u2net", "choose one of gcn, birefnet, isnet"),
+        ("kind", "isnet", "stage = 'cel': not learned by kind 'isnet'; use kind gcn"),
+        ("stage", "masks", "not learned by kind 'gcn'; use kind isnet"),
+        ("encoder", "swin_l", "kind gcn takes one of resnet18"),
+        ("synchronisation", "l3", "choose one of l2, kl, l1"),
+        ("halve_every", 0, "above zero"),
+        ("goal", 2, "between 0 and 1"),
         ("loss", "alpha", "which is for it alone"),
         ("crop_px", 65, "even size of at least 32"),
         ("crop_px", 16, "even size of at least 32"),
@@ -135,3 +163,22 @@ def test_what_is_no_toml_is_refused_by_name(tmp_path: Path, content: bytes) -> N
 def test_a_recipe_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"none.toml: not a readable TOML recipe"):
         read_recipe(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ({"encoder": "resnet18"}, "kind birefnet takes one of swin_t, swin_s, swin_b, swin_l"),
+        ({"seen_px": 100}, "multiple of 32, at least 64"),
+        ({"batch": 1}, "wants 2 or more"),
+        ({"data": "", "simulated": 1, "epochs": 1}, "count passes over a folder"),
+        ({"loss": "cross_entropy"}, "stage cutout wants 'alpha'"),
+        ({"kind": "isnet"}, "with kind isnet 'cross_entropy'"),
+        ({"kind": "isnet", "loss": "cross_entropy", "width": 10}, "multiple of 4"),
+        ({"kind": "isnet", "loss": "cross_entropy", "seen_px": 96}, "multiple of 64, at least 128"),
+    ],
+)
+def test_entries_that_do_not_go_with_the_kind_are_refused(entries: dict[str, Any], message: str) -> None:
+    whole = {"data": "a", "stage": "cutout", "kind": "birefnet", "encoder": "swin_t", "loss": "alpha"}
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(None, whole | entries)

@@ -5,9 +5,10 @@ So a run that is resumed repeats nothing and skips nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -29,13 +30,15 @@ from douga_training.augment import (
     without_book,
 )
 from douga_training.raw_cache import SceneFolder
-from douga_training.recipe import Recipe
+from douga_training.recipe import SOFT, Recipe
+from douga_training.schedule import epoch_steps
 from douga_training.simulate.production import broadcast_scene, composite_scene, draw_scene
 
 U8 = NDArray[np.uint8]
 # First numbers of the samples that are not trained on, far from those that are.
 VALIDATION = 1 << 32
 COUNTING = 1 << 33
+SHUFFLING = 1 << 34
 # Classes of few pixels: a third of the windows looks for them.
 RARE = (DougaClass.COLOR_EDGE, DougaClass.HIGHLIGHT_LINE, DougaClass.COLOR_FILL, DougaClass.HIGHLIGHT_FILL)
 
@@ -64,35 +67,6 @@ class Picture:
         return Picture(self.rgb[cut], self.ids[cut], self.mask[cut])
 
 
-def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
-    """Folders to train from and to validate on. Frames that are held back are never trained on.
-
-    Raises InputError where a folder has no frames, or where none are left to train on.
-    """
-    folders = [SceneFolder(Path(name.strip())) for name in recipe.data.split(",") if name.strip()]
-    if recipe.validation:
-        held = SceneFolder(Path(recipe.validation))
-        held = SceneFolder(held.folder, held.names[: recipe.validation_frames])
-    elif folders:
-        last = folders[-1]
-        keep = len(last) - min(recipe.validation_frames, max(1, len(last) // 5))
-        held = SceneFolder(last.folder, last.names[keep:])
-    else:
-        return [], []
-    trained = [_without(folder, held) for folder in folders]
-    if recipe.simulated < 1 and not any(len(folder) for folder in trained):
-        raise InputError(
-            f"{recipe.data}: no frame is left to train on; give more, or another validation folder"
-        )
-    return trained, [held]
-
-
-def _without(folder: SceneFolder, held: SceneFolder) -> SceneFolder:
-    if folder.folder.resolve() != held.folder.resolve():
-        return folder
-    return SceneFolder(folder.folder, [name for name in folder.names if name not in set(held.names)])
-
-
 class Samples(Dataset[dict[str, Tensor]]):
     """Samples of a recipe, endless: any number is a valid index.
 
@@ -105,12 +79,20 @@ class Samples(Dataset[dict[str, Tensor]]):
         self.recipe, self.folders, self.validation = recipe, folders, validation
         self.total = sum(len(f) for f in folders)
         self.colours, self.geometry = Colours(recipe), Geometry(recipe)
-        self.is_soft = recipe.stage == "cutout"  # the truth is an alpha, not a class
+        self.is_soft = recipe.stage in SOFT  # the truth is an alpha, not a class
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([self.recipe.seed, number + VALIDATION * self.validation])
+        rng = self._generator(number)
         picture = _at_least(self._picture(number, rng), self.recipe.crop_px)
         return self._framed(picture, rng) if self.recipe.context_px else self._cropped(picture, rng)
+
+    def _generator(self, number: int) -> np.random.Generator:
+        """All that is random about a sample comes from it."""
+        return np.random.default_rng([self.recipe.seed, number + VALIDATION * self.validation])
+
+    def judging(self) -> Numbers:
+        """Each held-back frame twice: as it is, and as broadcast where it has a twin."""
+        return Numbers(0, math.ceil(2 * self.total / self.recipe.batch), self.recipe.batch, 0, 1)
 
     # -- where the pictures come from ------------------------------------------------------------------------
 
@@ -121,6 +103,15 @@ class Samples(Dataset[dict[str, Tensor]]):
             index -= len(folder)
         raise IndexError(index)
 
+    def _pick(self, number: int, rng: np.random.Generator) -> int:
+        """Which frame a sample shows: one after the other, shuffled in each epoch, or any."""
+        if self.validation:
+            return number % self.total
+        if not self.recipe.epochs:
+            return int(rng.integers(self.total))
+        whole = epoch_steps(self.recipe, self.total) * self.recipe.batch
+        return int(_shuffled(self.recipe.seed, number // whole, self.total)[number % whole % self.total])
+
     def _picture(self, number: int, rng: np.random.Generator) -> Picture:
         recipe = self.recipe
         if not self.validation and rng.random() < recipe.simulated:
@@ -130,9 +121,7 @@ class Samples(Dataset[dict[str, Tensor]]):
             if rng.random() < recipe.broadcast:
                 made = broadcast_scene(scene, made)
             return Picture(made.frame, made.classes, made.alpha if self.is_soft else made.cel_mask)
-        folder, index = self._locate(
-            number % self.total if self.validation else int(rng.integers(self.total))
-        )
+        folder, index = self._locate(self._pick(number, rng))
         broadcast = (number // self.total % 2 == 1) if self.validation else rng.random() < recipe.broadcast
         kind = "broadcast" if broadcast and folder.has_broadcast(index) else "frame"
         mask = folder.image(index, "alpha" if self.is_soft else "cel_mask")
@@ -260,6 +249,11 @@ class Samples(Dataset[dict[str, Tensor]]):
 
     def _coloured(self, views: list[U8], rng: np.random.Generator) -> list[U8]:
         return views if self.validation else self.colours(views, rng)
+
+
+@lru_cache(maxsize=2)
+def _shuffled(seed: int, epoch: int, total: int) -> NDArray[np.int64]:
+    return np.random.default_rng([seed, SHUFFLING, epoch]).permutation(total)
 
 
 def _ids(array: NDArray[np.generic]) -> Tensor:

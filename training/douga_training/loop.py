@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from safetensors import SafetensorError
+from torch import nn
 from tqdm import tqdm
 
 from douga import __version__
-from douga.checkpoint import WeightsInfo, choose_device, in_short, load_network, save_network
+from douga.checkpoint import NetworkConfig, WeightsInfo, choose_device, in_short, save_network
 from douga.errors import CheckpointError, DougaError, OutputError, RecipeError
 from douga.frame_io import atomic_path
-from douga.networks.gcn import Gcn, GcnConfig
-from douga_training import losses
-from douga_training.alpha_losses import pixel_loss
-from douga_training.data import COUNTING, Numbers, Samples, batches, open_folders
+from douga_training.data import Numbers, Samples, batches
+from douga_training.folders import open_folders
+from douga_training.learn_isnet import masks_recipe
+from douga_training.learners import Learner, learner_of
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe, parse_arguments
-from douga_training.validate import SCORES_OF, sample_picture
+from douga_training.schedule import epoch_steps, in_steps, learning_rate
 
 RESUME = "last.pt"  # everything that a killed run needs to go on exactly
 BEST, LAST = "best.safetensors", "last.safetensors"
 SCORES = "scores.jsonl"
-_COUNTED = 48  # samples that class frequencies are taken from
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,8 +59,8 @@ class _Run:
     best: the best score so far. stale: validations since then.
     """
 
-    network: Gcn
-    average: Gcn
+    network: nn.Module
+    average: nn.Module
     optimizer: torch.optim.Optimizer
     step: int = 0
     best: float = -1.0
@@ -73,9 +73,13 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, float]:
     Returns the scores of the last validation, empty where there was none. Raises RecipeError, InputError,
     CheckpointError, DeviceError and OutputError.
     """
+    if recipe.kind == "isnet" and recipe.stage == "cutout" and not recipe.teacher:
+        recipe = _with_teacher(recipe, fresh=fresh)
     rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     if recipe.batch % world:
         raise RecipeError(f"batch = {recipe.batch}: does not divide among {world} processes; give a multiple")
+    if recipe.kind != "gcn" and recipe.batch < 2 * world:
+        raise RecipeError(f"batch = {recipe.batch}: give each of {world} processes 2 or more")
     device = _device(recipe, world)
     folders, held = open_folders(recipe)
     if recipe.threads:
@@ -99,11 +103,13 @@ def _train(
     fresh: bool,
 ) -> dict[str, float]:
     """The loop itself, from top to bottom. It is longer than most functions so that it can be read as one."""
-    samples = Samples(recipe, folders)
-    judged = Samples(recipe, held, validation=True) if held else None
+    learner = learner_of(recipe)
+    samples = learner.samples(folders)
+    judged = learner.samples(held, validation=True) if held else None
+    recipe, epoch = in_steps(recipe, samples.total), epoch_steps(recipe, samples.total)
     out = Path(recipe.out)
-    run = _start(recipe, device, None if fresh else out / RESUME)
-    weights = _class_weights(recipe, samples).to(device)
+    run = _start(recipe, learner, device, None if fresh else out / RESUME)
+    learner.prepare(samples, device)
     loader = iter(
         batches(samples, Numbers(run.step, recipe.steps, recipe.batch, rank, world), recipe.workers)
     )
@@ -114,11 +120,11 @@ def _train(
     progress = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=rank != 0, mininterval=5.0)
     scores: dict[str, float] = {}
     if judged and recipe.init_from and run.step == 0 and rank == 0:
-        scores = _validate(recipe, run, judged, device, writer)  # the best is never worse than the start
-    stop = _is_stale(recipe, run)
+        scores = _validate(recipe, learner, run, judged, device, writer)  # never worse than the start
+    stop = _is_enough(recipe, run)
     while run.step < recipe.steps and not stop:
         run.network.train()
-        rate = learning_rate(recipe, run.step)
+        rate = learning_rate(recipe, run.step, epoch)
         for group in run.optimizer.param_groups:
             group["lr"] = rate
         # Dropout's random numbers depend on the step alone, so a resumed run goes on exactly as it would
@@ -126,7 +132,7 @@ def _train(
         torch.manual_seed(recipe.seed * 1_000_003 + run.step * world + rank)
         batch = {key: value.to(device, non_blocking=True) for key, value in next(loader).items()}
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
-            loss = _loss(recipe, run.network, batch, weights)
+            loss = learner.loss(run.network, batch)
         run.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         _share_gradients(run.network, world)
@@ -143,16 +149,27 @@ def _train(
         done = run.step == recipe.steps
         if judged and (done or run.step % recipe.validate_every == 0):
             if rank == 0:
-                scores = _validate(recipe, run, judged, device, writer)
-            stop = _agree(_is_stale(recipe, run), device, world)
+                scores = _validate(recipe, learner, run, judged, device, writer)
+            stop = _agree(_is_enough(recipe, run), device, world)
         if rank == 0 and (done or stop or run.step % recipe.checkpoint_every == 0):
-            _checkpoint(out, run, recipe)
+            _written(partial(_checkpoint, out, run, recipe, learner), must=done or stop)
     if stop and rank == 0:
-        tqdm.write(f"douga: no better score in {recipe.patience} validations; stopped at step {run.step}")
+        stale = f"no better score in {recipe.patience} validations"
+        tqdm.write(
+            f"douga: {'goal reached' if _is_there(recipe, run) else stale}; stopped at step {run.step}"
+        )
     progress.close()
     if writer:
         writer.close()
     return scores
+
+
+def _with_teacher(recipe: Recipe, *, fresh: bool) -> Recipe:
+    """Train the encoder of masks that an IS-Net's recipe names none of, or find it trained."""
+    masks = masks_recipe(recipe)
+    train(masks, fresh=fresh)
+    best = Path(masks.out) / BEST
+    return replace(recipe, teacher=str(best if best.is_file() else Path(masks.out) / LAST))
 
 
 def _device(recipe: Recipe, world: int) -> torch.device:
@@ -162,10 +179,11 @@ def _device(recipe: Recipe, world: int) -> torch.device:
     return choose_device(recipe.device)
 
 
-def _start(recipe: Recipe, device: torch.device, checkpoint: Path | None) -> _Run:
+def _start(recipe: Recipe, learner: Learner, device: torch.device, checkpoint: Path | None) -> _Run:
     """Network, average and optimizer, new or as the checkpoint holds them."""
     torch.manual_seed(recipe.seed)
-    network = _new_network(recipe).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = learner.new_network()
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lag
     adam = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     decay = recipe.weight_decay if recipe.optimizer == "adamw" else 0.0
     optimizer = adam(network.parameters(), recipe.learning_rate, weight_decay=decay)
@@ -175,90 +193,23 @@ def _start(recipe: Recipe, device: torch.device, checkpoint: Path | None) -> _Ru
     return run
 
 
-def _is_stale(recipe: Recipe, run: _Run) -> bool:
-    return bool(recipe.patience and run.stale >= recipe.patience)
+def _is_enough(recipe: Recipe, run: _Run) -> bool:
+    """True where a run may stop before its last step."""
+    return bool(recipe.patience and run.stale >= recipe.patience) or _is_there(recipe, run)
 
 
-def learning_rate(recipe: Recipe, step: int) -> float:
-    """Linear warm-up, then down to `final_rate` of the peak, along half a cosine or a line."""
-    if step < recipe.warmup_steps:
-        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
-    share = min(1.0, (step - recipe.warmup_steps) / max(1, recipe.steps - recipe.warmup_steps))
-    down = 1 - share if recipe.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * share))
-    return recipe.learning_rate * (recipe.final_rate + (1 - recipe.final_rate) * down)
+def _is_there(recipe: Recipe, run: _Run) -> bool:
+    return bool(recipe.goal and run.best >= recipe.goal)
 
 
-def _loss(recipe: Recipe, network: Gcn, batch: dict[str, Tensor], weights: Tensor) -> Tensor:
-    """The recipe's loss on one batch; the networks' answers are compared in float32."""
-    if "image" in batch:
-        ids = batch["ids"]
-        coarse, answer = network.forward_both(batch["image"])
-        small_ids = _shrink_ids(ids, coarse.shape[-2:])
-    else:
-        ids, small_ids = batch["ids"].flatten(0, 1), batch["small_ids"]
-        coarse, answer = network.forward_windows(batch["small"], batch["windows"], batch["boxes"])
-    fine = _pixel_loss(recipe, answer.float(), ids, weights)
-    return fine + recipe.coarse * _pixel_loss(recipe, coarse.float(), small_ids, weights)
-
-
-def _shrink_ids(ids: Tensor, size_hw: Sequence[int]) -> Tensor:
-    """Class ids (B, H, W) at the context road's size: each cell's middle pixel."""
-    (h, w), device = ids.shape[-2:], ids.device
-    rows = (torch.arange(size_hw[0], device=device) * 2 + 1) * h // (2 * size_hw[0])
-    columns = (torch.arange(size_hw[1], device=device) * 2 + 1) * w // (2 * size_hw[1])
-    return ids[:, rows][:, :, columns]
-
-
-def _pixel_loss(recipe: Recipe, logits: Tensor, ids: Tensor, weights: Tensor) -> Tensor:
-    if recipe.loss == "alpha":
-        return pixel_loss(logits.sigmoid(), ids[:, None])
-    if recipe.loss == "focal":
-        loss = losses.focal(logits, ids, gamma=recipe.focal_gamma)
-    else:
-        loss = losses.cross_entropy(logits, ids, weights if recipe.loss == "weighted" else None)
-    return loss + recipe.dice * losses.dice(logits, ids) if recipe.dice else loss
-
-
-def _class_weights(recipe: Recipe, samples: Samples) -> Tensor:
-    """The recipe's own weights, or the reciprocal frequencies of a few samples."""
-    if recipe.class_weights or recipe.loss != "weighted":
-        return torch.tensor(recipe.class_weights or (1.0,) * recipe.classes)
-    counts = torch.zeros(recipe.classes)
-    for number in range(COUNTING, COUNTING + _COUNTED):
-        counts += torch.bincount(samples[number]["ids"].flatten(), minlength=recipe.classes)
-    return losses.frequency_weights(counts)
-
-
-def _new_network(recipe: Recipe) -> Gcn:
-    network = Gcn(recipe.network)
-    if recipe.init_from:
-        start = load_network(recipe.init_from, "cpu", fused=False)
-        config, state = start.info.config, start.network.state_dict()
-        if not isinstance(config, GcnConfig):
-            raise CheckpointError(
-                f"init_from = {recipe.init_from}: of kind {start.info.kind!r}; give weights of kind 'gcn'"
-            )
-        if recipe.stage == "cutout" and start.info.stage == "cel":
-            config, state = replace(config, classes=1), _as_alpha(state)
-        # How large the context road sees the frame, and dropout, belong to a run and not to the weights.
-        free = {key: getattr(recipe.network, key) for key in ("context_px", "context_stride", "dropout")}
-        if replace(config, **free) != recipe.network:
-            raise CheckpointError(
-                f"init_from = {recipe.init_from}: its network {config} is not the recipe's "
-                f"{recipe.network}; make the recipe's entries equal"
-            )
-        network.load_state_dict(state)
-    return network
-
-
-def _as_alpha(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stage one's weights as a cutout network that answers the same: how much rather cel than background."""
-    ends = ("coarse.", "detail.last.2.")
-    return {key: value[1:] - value[:1] if key.startswith(ends) else value for key, value in state.items()}
+def _why(recipe: Recipe, run: _Run) -> str:
+    if _is_there(recipe, run):
+        return f"the goal, a score of {recipe.goal}, is reached"
+    return f"no better score in {recipe.patience} validations"
 
 
 @torch.no_grad()
-def _follow(average: Gcn, network: Gcn, decay: float) -> None:
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     """Move the average of the weights a little towards them.
 
     The statistics of normalisation move at the same pace: those of today would not fit weights of the past.
@@ -277,26 +228,24 @@ def _follow(average: Gcn, network: Gcn, decay: float) -> None:
 
 @torch.inference_mode()
 def _validate(
-    recipe: Recipe, run: _Run, judged: Samples, device: torch.device, writer: Any
+    recipe: Recipe, learner: Learner, run: _Run, judged: Samples, device: torch.device, writer: Any
 ) -> dict[str, float]:
     """Score the averaged weights, log it, and keep them where they are the best so far."""
     run.average.eval()
-    # Each held-back frame twice: as it is, and as broadcast where it has a twin.
-    numbers = Numbers(0, math.ceil(2 * judged.total / recipe.batch), recipe.batch, 0, 1)
-    loader = batches(judged, numbers, 0)
-    scores = SCORES_OF[recipe.stage](run.average, loader, device)
+    loader = batches(judged, judged.judging(), 0)
+    scores = learner.scores(run.average, loader, device)
     tqdm.write(f"step {run.step}: " + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
     with open(Path(recipe.out) / SCORES, "a", encoding="utf-8") as file:
         file.write(json.dumps({"step": run.step, "time": round(time.time()), **scores}) + "\n")
     if writer:
         for key, value in scores.items():
             writer.add_scalar(f"validation/{key}", value, run.step)
-        picture = sample_picture(run.average, next(iter(loader)), device)
+        picture = learner.picture(run.average, next(iter(loader)), device)
         writer.add_image("validation/input, answer, truth", picture, run.step, dataformats="HWC")
     run.stale += 1
-    if scores["score"] > run.best:
+    save = partial(_save, Path(recipe.out) / BEST, run, recipe, learner)
+    if scores["score"] > run.best and _written(save):
         run.best, run.stale = scores["score"], 0
-        _save(Path(recipe.out) / BEST, run.average, recipe, run.step)
     return scores
 
 
@@ -325,18 +274,48 @@ def _log(writer: Any, step: int, **values: float) -> None:
 
 
 # Entries that say where a run took place, not what was trained; a studio's paths are its own business.
-_OF_THE_MACHINE = ("out", "device", "threads", "data", "validation", "init_from")
+_OF_THE_MACHINE = ("out", "device", "threads", "data", "validation", "init_from", "teacher")
 
 
-def _save(path: Path, network: Gcn, recipe: Recipe, step: int) -> None:
+def _save(path: Path, run: _Run, recipe: Recipe, learner: Learner) -> None:
     settings = {key: value for key, value in asdict(recipe).items() if key not in _OF_THE_MACHINE}
-    info = WeightsInfo(recipe.stage, recipe.network, recipe.input_mode, step, settings, __version__)
-    save_network(path, network, info)
+    config = run.average.config
+    assert isinstance(config, NetworkConfig)
+    info = WeightsInfo(
+        recipe.stage,
+        config,
+        recipe.input_mode,
+        run.step,
+        settings,
+        __version__,
+        learner.kind,
+        learner.licence,
+        learner.source,
+    )
+    try:
+        save_network(path, run.average, info)
+    except SafetensorError as exc:  # what safetensors makes of a full disk
+        raise OutputError(f"{path}: cannot be written ({in_short(exc)}); make room") from exc
 
 
-def _checkpoint(out: Path, run: _Run, recipe: Recipe) -> None:
-    """Weights to use (averaged, half precision) and the whole state to resume from (exact)."""
-    _save(out / LAST, run.average, recipe, run.step)
+def _written(write: Callable[[], None], *, must: bool = False) -> bool:
+    """True where it could be written. A disk that is full for a while must not end a night's training."""
+    try:
+        write()
+    except OutputError as exc:
+        if must:
+            raise
+        tqdm.write(f"douga: {exc}; training goes on, the next time it may work")
+        return False
+    return True
+
+
+def _checkpoint(out: Path, run: _Run, recipe: Recipe, learner: Learner) -> None:
+    """Weights to use (averaged, half precision) and the whole state to resume from (exact).
+
+    Raises OutputError, and leaves the checkpoint before it as it is.
+    """
+    _save(out / LAST, run, recipe, learner)
     state = {
         "network": run.network.state_dict(),
         "average": run.average.state_dict(),
@@ -347,7 +326,10 @@ def _checkpoint(out: Path, run: _Run, recipe: Recipe) -> None:
         "recipe": asdict(recipe),
     }
     with atomic_path(out / RESUME) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as exc:  # what torch makes of a full disk
+            raise OutputError(f"{out / RESUME}: cannot be written ({in_short(exc)}); make room") from exc
 
 
 def _resume(path: Path, run: _Run, device: torch.device) -> None:
@@ -378,7 +360,7 @@ def _join_group(device: torch.device, world: int) -> None:
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
 
 
-def _share_gradients(network: Gcn, world: int) -> None:
+def _share_gradients(network: nn.Module, world: int) -> None:
     if world > 1:
         for parameter in network.parameters():
             if parameter.grad is not None:

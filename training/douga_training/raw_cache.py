@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
 
 from douga.atomic import atomic_path
 from douga.classes import NUM_CLASSES
@@ -15,6 +16,7 @@ from douga_training.simulate.store import BROADCAST, is_written, read_image, ste
 
 U8 = NDArray[np.uint8]
 CACHE = ".raw"
+_ORIENTATION, _ON_ITS_SIDE = 0x0112, 5  # of EXIF: the entry, and the first value that swaps the sides
 
 
 class SceneFolder:
@@ -30,6 +32,10 @@ class SceneFolder:
     def __len__(self) -> int:
         return len(self.names)
 
+    def part(self, names: Sequence[str]) -> SceneFolder:
+        """The same folder, of these names only."""
+        return type(self)(self.folder, names)
+
     def image(self, index: int, kind: str) -> U8:
         """A picture, mapped read-only. kind: frame, broadcast, classes, cel_mask, alpha, cel or background.
 
@@ -41,6 +47,11 @@ class SceneFolder:
         if not _is_fresh(path, self._source(index, kind)):
             self._unpack(path, kind, name)
         return np.load(path, mmap_mode="r")
+
+    def shape(self, index: int) -> tuple[int, int]:
+        """Height and width of a frame, from its file's header. Raises InputError."""
+        width, height = size_wh(self._source(index, "frame"))
+        return height, width
 
     def has_broadcast(self, index: int) -> bool:
         """True where the frame has a broadcast twin."""
@@ -67,6 +78,16 @@ class SceneFolder:
             )
         with atomic_path(path) as temporary:
             np.save(temporary, image)
+
+
+def size_wh(path: Path) -> tuple[int, int]:
+    """Width and height of a picture as it is read, from its header alone. Raises InputError."""
+    try:
+        with Image.open(path) as image:
+            lies = image.getexif().get(_ORIENTATION, 1) >= _ON_ITS_SIDE
+            return (image.height, image.width) if lies else image.size
+    except (OSError, UnidentifiedImageError, ValueError) as exc:
+        raise InputError(f"{path}: cannot be read as a picture ({exc}); write it again") from exc
 
 
 def _is_fresh(path: Path, source: Path) -> bool:

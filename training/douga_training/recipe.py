@@ -9,24 +9,35 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
+from douga.checkpoint import NetworkConfig
 from douga.errors import RecipeError
+from douga.networks.birefnet import SWIN
+from douga.networks.birefnet.network import STRIDE as BIREFNET_STRIDE
 from douga.networks.gcn import GcnConfig
+from douga.networks.isnet import STRIDE as ISNET_STRIDE
+from douga.networks.isnet import IsNetConfig
 from douga.preprocess import INPUT_MODES, input_channels
+from douga_training.alpha_losses import Synchronisation
 
-OUTPUTS = {"cel": 2, "lines": 10, "cutout": 1}  # background and cel; the ten classes; an alpha
+OUTPUTS = {"cel": 2, "lines": 10, "cutout": 1, "masks": 1}  # background and cel; the ten classes; an alpha
+SOFT = ("cutout", "masks")  # stages whose truth is an alpha
+STAGES_OF = {"gcn": ("cel", "lines", "cutout"), "birefnet": ("cutout",), "isnet": SOFT}
 LOSSES = ("cross_entropy", "weighted", "focal", "alpha")
 OPTIMIZERS = ("adam", "adamw")
-SCHEDULES = ("cosine", "linear")
-ENCODERS = ("resnet18", "resnet34", "resnet50", "resnet101")
+SCHEDULES = ("cosine", "linear", "halving")
+RESNETS = ("resnet18", "resnet34", "resnet50", "resnet101")
+ENCODERS = (*RESNETS, *SWIN)
+_STRIDES = {"birefnet": BIREFNET_STRIDE, "isnet": ISNET_STRIDE}
 _ABOVE_ZERO = (
     *("kernel_size", "width", "context_stride", "batch", "windows", "simulated_px", "validation_frames"),
     *("steps", "validate_every", "checkpoint_every", "scale_min", "learning_rate", "clip_norm"),
+    *("seen_px", "halve_every", "teacher_steps"),
 )
 _SHARES = (
     *("dropout", "simulated", "broadcast", "flip", "affine", "brightness", "contrast", "colour", "wear"),
-    *("erase", "replace_background", "texture", "mask_noise", "final_rate", "average"),
+    *("erase", "replace_background", "texture", "mask_noise", "final_rate", "average", "goal"),
 )
 
 
@@ -39,27 +50,46 @@ def knob(default: Any, text: str) -> Any:
 class Recipe:
     """Every knob of a run."""
 
-    stage: str = knob("cel", "what to train: cel (stage one), lines (stage two) or cutout (soft alphas)")
+    stage: str = knob(
+        "cel",
+        "what to train: cel (stage one), lines (stage two), cutout (soft alphas) or masks (teaches IS-Net)",
+    )
+    kind: str = knob("gcn", "network: gcn, or for cutouts also birefnet or isnet")
     out: str = knob("runs/cel", "folder of checkpoints, logs and samples")
     init_from: str = knob(
-        "", "weights to start from (a .safetensors file or a shipped name); empty: from nothing"
+        "",
+        "weights to start from (a .safetensors file, a shipped or imported name); imagenet: BiRefNet's "
+        "encoder as timm fetches it; empty: from nothing",
     )
+    teacher: str = knob("", "isnet: weights of its encoder of masks; empty: trained first, to OUT/masks")
+    teacher_steps: int = knob(2000, "isnet: longest training of its encoder of masks (its authors: 1000)")
 
-    encoder: str = knob("resnet18", "resnet18, resnet34, resnet50 or resnet101")
+    encoder: str = knob(
+        "resnet18", "resnet18, resnet34, resnet50 or resnet101; birefnet: swin_t, swin_s, swin_b or swin_l"
+    )
     input_mode: str = knob(
         "color", "how stage two gets the cel: color, synthetic_cel, concatenated, manual_cel"
     )
     kernel_size: int = knob(25, "size of the large kernels; Kugler: 25 for cel, 49 for lines")
-    width: int = knob(24, "channels of the large-kernel blocks")
-    dropout: float = knob(0.1, "dropout in front of the large kernels")
+    width: int = knob(
+        24, "channels of the large-kernel blocks; isnet: of its first convolution (published 64)"
+    )
+    dropout: float = knob(0.1, "dropout in front of the large kernels; birefnet: after its ASPP")
+    seen_px: int = knob(
+        1024, "birefnet, isnet: the whole frame is seen at the area of a square of this side, its shape kept"
+    )
     context_px: int = knob(640, "long side of the frame as the context road sees it; 0: use context_stride")
     context_stride: int = knob(2, "where context_px is 0: the context road sees the crop this much smaller")
     detail_width: int = knob(16, "channels of the full-resolution path; 0 leaves it out")
 
-    data: str = knob("", "folders in the layout of `douga simulate`, comma-separated")
+    data: str = knob(
+        "", "folders in the layout of `douga simulate`, for cutouts also of im/ and gt/, comma-separated"
+    )
     simulated: float = knob(0.0, "share of samples drawn on the fly by the simulator; 1 needs no folder")
     simulated_px: int = knob(512, "size of the window that the simulator draws on the fly for stage two")
-    validation: str = knob("", "folder for validation; empty: the last validation_frames of `data`")
+    validation: str = knob(
+        "", "folder for validation; empty: val/ beside a train/, else the last validation_frames of `data`"
+    )
     validation_frames: int = knob(24, "how many frames to hold back, or to read of the validation folder")
     broadcast: float = knob(0.5, "share of samples that show the broadcast twin, where there is one")
     batch: int = knob(6, "samples in a step, over all processes")
@@ -85,8 +115,10 @@ class Recipe:
     mask_noise: float = knob(0.5, "stage two: chance that the mask given to the network has errors")
 
     loss: str = knob(
-        "cross_entropy", "cross_entropy, weighted (by class frequency) or focal; alpha for cutouts"
+        "cross_entropy",
+        "cross_entropy, weighted (by class frequency) or focal; cutouts: alpha, or with isnet cross_entropy",
     )
+    synchronisation: str = knob("l2", "isnet: how far features are from the teacher's: l2, kl or l1")
     class_weights: tuple[float, ...] = knob(
         (), "one weight a class instead of frequencies, with loss = weighted"
     )
@@ -97,16 +129,23 @@ class Recipe:
     learning_rate: float = knob(1e-3, "peak; a linear warm-up leads to it, the schedule away from it")
     weight_decay: float = knob(1e-4, "adamw only")
     warmup_steps: int = knob(50, "length of the warm-up")
-    schedule: str = knob("cosine", "cosine (half a wave) or linear: how the learning rate falls")
+    schedule: str = knob(
+        "cosine", "how the learning rate falls: cosine (half a wave), linear or halving (see halve_every)"
+    )
+    halve_every: int = knob(20, "epochs between two halvings of the learning rate (ToonOut 20)")
     final_rate: float = knob(0.02, "share of the learning rate that is left at the end; 1 keeps it constant")
     clip_norm: float = knob(5.0, "largest norm of the gradient")
     average: float = knob(
         0.995, "decay of the running average of the weights that is kept and validated; 0: none"
     )
+    epochs: int = knob(
+        0, "length of the run as passes over `data`, each validated and saved; 0: counted in steps"
+    )
     steps: int = knob(1000, "length of the run")
     validate_every: int = knob(200, "steps between validations")
     checkpoint_every: int = knob(100, "steps between checkpoints that a killed run resumes from")
     patience: int = knob(0, "validations without a better score before the run stops; 0 never stops early")
+    goal: float = knob(0.0, "the run stops once its score reaches this; 0: it does not")
     bf16: bool = knob(True, "autocast to bfloat16")
     device: str = knob("auto", "auto, cpu, cuda, cuda:1, mps")
     threads: int = knob(0, "threads of one process on the CPU; 0 leaves it to torch")
@@ -115,13 +154,19 @@ class Recipe:
     def __post_init__(self) -> None:
         self._check_choices()
         self._check_ranges()
+        self._check_kind()
         if self.stage != "lines" and self.input_mode != "color":
             raise RecipeError(
                 f"input_mode = {self.input_mode!r}: stage {self.stage} has no mask yet; use 'color'"
             )
-        if (self.stage == "cutout") != (self.loss == "alpha"):
+        if (self.stage == "cutout" and self.kind != "isnet") != (self.loss == "alpha"):
             raise RecipeError(
                 f"loss = {self.loss!r}: stage cutout wants 'alpha' (SSIM, MAE and IoU), which is for it alone"
+                + (", and with kind isnet 'cross_entropy'" if self.kind == "isnet" else "")
+            )
+        if not self.data and (self.epochs or self.schedule == "halving"):
+            raise RecipeError(
+                "epochs and schedule halving count passes over a folder; set data, or use steps"
             )
         if self.crop_px % 2 or self.crop_px < 32:
             raise RecipeError(f"crop_px = {self.crop_px}: give an even size of at least 32")
@@ -143,14 +188,39 @@ class Recipe:
     def _check_choices(self) -> None:
         for name, choices in (
             ("stage", tuple(OUTPUTS)),
+            ("kind", tuple(STAGES_OF)),
             ("encoder", ENCODERS),
             ("input_mode", INPUT_MODES),
             ("loss", LOSSES),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
+            ("synchronisation", get_args(Synchronisation)),
         ):
             if getattr(self, name) not in choices:
                 raise RecipeError(f"{name} = {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+
+    def _check_kind(self) -> None:
+        """That the entries go with the kind of network."""
+        if self.stage not in STAGES_OF[self.kind]:
+            kinds = " or ".join(kind for kind, stages in STAGES_OF.items() if self.stage in stages)
+            raise RecipeError(f"stage = {self.stage!r}: not learned by kind {self.kind!r}; use kind {kinds}")
+        encoders = tuple(SWIN) if self.kind == "birefnet" else RESNETS
+        if self.kind != "isnet" and self.encoder not in encoders:
+            raise RecipeError(
+                f"encoder = {self.encoder!r}: kind {self.kind} takes one of {', '.join(encoders)}"
+            )
+        if self.kind == "isnet" and self.width % 4:
+            raise RecipeError(f"width = {self.width}: kind isnet wants a multiple of 4; published is 64")
+        if self.kind == "gcn":
+            return
+        stride = _STRIDES[self.kind]
+        if self.seen_px % stride or self.seen_px < 2 * stride:
+            raise RecipeError(
+                f"seen_px = {self.seen_px}: give a multiple of {stride}, at least {2 * stride}; published is "
+                "1024"
+            )
+        if self.batch < 2:
+            raise RecipeError("batch = 1: batch normalisation of maps of one pixel wants 2 or more")
 
     def _check_ranges(self) -> None:
         for entry in dataclasses.fields(self):
@@ -172,8 +242,17 @@ class Recipe:
         return OUTPUTS[self.stage]
 
     @property
-    def network(self) -> GcnConfig:
+    def stride(self) -> int:
+        """What the sides of the pictures are multiples of that birefnet and isnet are trained on."""
+        return _STRIDES[self.kind]
+
+    @property
+    def network(self) -> NetworkConfig:
         """Config of the network that this recipe trains."""
+        if self.kind == "birefnet":
+            return dataclasses.replace(SWIN[self.encoder], dropout=self.dropout)
+        if self.kind == "isnet":
+            return IsNetConfig(self.width)
         return GcnConfig(
             classes=self.classes,
             in_channels=input_channels(self.input_mode),

@@ -33,7 +33,9 @@ class DeformableBranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         share = 2 * torch.sigmoid(self.how_much(x).float())  # (B, taps, H, W)
-        weight, bias = (None if p is None else p.float() for p in (self.taken.weight, self.taken.bias))
+        # A 1 x 1 kernel laid out channels-last counts as contiguous, and the operator's gradient then fails.
+        weight = self.taken.weight.float().flatten().view(self.taken.weight.shape)
+        bias = None if self.taken.bias is None else self.taken.bias.float()
         where = self.where(x).float()  # the operator knows no bfloat16
         taken = deform_conv2d(x.float(), where, weight, bias, padding=self.pad, mask=share)
         return F.relu(self.norm(taken.to(x.dtype)))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from douga.commands.equipment import check_server, connect, frames_in_flight, other_version, other_weights
+from douga.commands.equipment import check_server, connect, other_weights
 from douga.commands.session import Equipment
 from douga.cutout import Alpha, Cutout, FindAlpha, cut_out
 from douga.errors import CheckpointError, InputError
@@ -47,24 +47,18 @@ def _equip_by_server(args: argparse.Namespace) -> Equipment:
     if args.depth == 16 or args.stabilise:
         option = "--depth 16" if args.depth == 16 else "--stabilise"
         raise InputError(f"{option}: a server answers frame by frame, in 8 bits; leave --server out for it")
-    client, info, weights = connect(args, lambda info: _served_weights(info, args.model))
+    served = connect(args, lambda info: _served_weights(info, args.model))
 
     def finish(call: Call[CutoutAnswer]) -> Cutout:
         answer = call.result()
-        warnings = (*call.frame.warnings, *answer.warnings, *other_weights(answer, weights))
+        warnings = (*call.frame.warnings, *answer.warnings, *other_weights(answer, served.weights))
         planes = (plane.astype(np.float32) / np.float32(255) for plane in (answer.alpha, answer.colours))
         return Cutout(replace(call.frame, warnings=warnings), *planes)
 
-    return Equipment(
-        start=lambda frame: client.send_cutout(frame, args.model or "", Priority.BATCH),
-        finish=finish,
-        device=f"server: {', '.join(info.description.devices)}",
-        weights=weights,
-        in_flight=args.jobs or frames_in_flight(info),
-        hurry=client.hurry,
-        close=client.close,
-        notes=other_version(info),
-    )
+    def start(frame: Frame) -> Call[CutoutAnswer]:
+        return served.client.send_cutout(frame, args.model or "", Priority.BATCH)
+
+    return served.equipment(args.jobs, start, finish)
 
 
 def _served_weights(info: ServerInfo, name: str | None) -> dict[str, dict[str, str]]:

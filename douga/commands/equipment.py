@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from douga import __version__
-from douga.commands.session import Equipment, equip_locally
+from douga.commands.session import Equipment, Pending, Result, equip_locally
 from douga.errors import CheckpointError, InputError
 from douga.layers import build_layers
 from douga.own_masks import OwnMasks
@@ -73,12 +73,35 @@ def _equip_here(args: argparse.Namespace, settings: Settings) -> Equipment:
     return equip_locally(loaded.stages, settings, loaded.device, loaded.weights, args.jobs)
 
 
+class Served(NamedTuple):
+    """A client, the server it speaks with, and the weights that this one will use, for the manifest."""
+
+    client: Client
+    info: ServerInfo
+    weights: dict[str, dict[str, str]]
+
+    def equipment(
+        self, jobs: int | None, start: Callable[[Frame], Pending], finish: Callable[[Pending], Result]
+    ) -> Equipment:
+        """What the server does for us. jobs: frames on their way at a time; None for what suits it."""
+        return Equipment(
+            start=start,
+            finish=finish,
+            device=f"server: {', '.join(self.info.description.devices)}",
+            weights=self.weights,
+            in_flight=jobs or _frames_in_flight(self.info),
+            hurry=self.client.hurry,
+            close=self.client.close,
+            notes=_other_version(self.info),
+        )
+
+
 def connect(
     args: argparse.Namespace, weights_of: Callable[[ServerInfo], dict[str, dict[str, str]]]
-) -> tuple[Client, ServerInfo, dict[str, dict[str, str]]]:
-    """A client of the server that `args` name, what the server is, and the weights that it will use.
+) -> Served:
+    """Find the server that `args` name. weights_of: chooses the weights that it will use.
 
-    weights_of: chooses them, for the manifest. Raises ServerError, InputError, CheckpointError.
+    Raises ServerError, InputError, CheckpointError.
     """
     from douga_server.client import Client
     from douga_server.connection import find_server
@@ -93,7 +116,7 @@ def connect(
     client = Client(server)
     try:
         info = client.capabilities()
-        return client, info, weights_of(info)
+        return Served(client, info, weights_of(info))
     except BaseException:
         client.close()
         raise
@@ -102,7 +125,7 @@ def connect(
 def _equip_by_server(args: argparse.Namespace, settings: Settings) -> Equipment:
     from douga_server.jobs import Options, Priority
 
-    client, info, weights = connect(args, lambda info: _served_weights(info, args))
+    served = connect(args, lambda info: _served_weights(info, args))
     options = Options(
         args.weights_cel or "", args.weights_lines or "", args.line_width, priority=Priority.BATCH
     )
@@ -110,19 +133,13 @@ def _equip_by_server(args: argparse.Namespace, settings: Settings) -> Equipment:
 
     def finish(call: Call[Received]) -> Reconstruction:
         received = call.result()
-        warnings = (*received.warnings, *other_weights(received.answer, weights))
+        warnings = (*received.warnings, *other_weights(received.answer, served.weights))
         return _layered(call.frame, received.answer, settings, warnings)
 
-    return Equipment(
-        start=lambda frame: client.send(frame, options, masks(frame) if masks else None),
-        finish=finish,
-        device=f"server: {', '.join(info.description.devices)}",
-        weights=weights,
-        in_flight=args.jobs or frames_in_flight(info),
-        hurry=client.hurry,
-        close=client.close,
-        notes=other_version(info),
-    )
+    def start(frame: Frame) -> Call[Received]:
+        return served.client.send(frame, options, masks(frame) if masks else None)
+
+    return served.equipment(args.jobs, start, finish)
 
 
 def _equip_by_farm(args: argparse.Namespace, settings: Settings) -> Equipment:
@@ -171,7 +188,7 @@ def _served_weights(info: ServerInfo, args: argparse.Namespace) -> dict[str, dic
     return weights
 
 
-def frames_in_flight(info: ServerInfo) -> int:
+def _frames_in_flight(info: ServerInfo) -> int:
     """So many frames that the server never waits for the next: it cleans some while its networks go on."""
     wanted = sum(2 if device == "cpu" else 8 for device in info.description.devices)
     return max(1, min(wanted, info.limits.max_queued, 64))
@@ -186,7 +203,7 @@ def other_weights(answer: AnyAnswer, weights: dict[str, dict[str, str]]) -> tupl
     )
 
 
-def other_version(info: ServerInfo) -> tuple[str, ...]:
+def _other_version(info: ServerInfo) -> tuple[str, ...]:
     if info.version == __version__:
         return ()
     return (f"the server is Douga {info.version}, this is {__version__}; results made here may differ",)

@@ -128,6 +128,8 @@ class _Server:
         finally:
             watch.cancel()
             loading.cancel()
+            if not self._abandons_loading:
+                await asyncio.wait([loading])
 
     async def _load(self, metrics: Metrics | None) -> Works:
         """On threads, since torch and weights take seconds in which the front answers already."""

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import psutil
 from douga_server.backends.ray import FarmSettings, RayBackend
-from douga_server.cluster import import_ray, prepare_environment
+from douga_server.cluster import _RECORDED, import_ray, prepare_environment
 from douga_server.fakes import FakeStages, FakeStore
 from douga_server.jobs import Model, Region
 from douga_server.models import OnStep, StageStore
@@ -49,6 +49,7 @@ class Nodes:
         before = set(psutil.Process().children(recursive=True))
         # Where a test run is killed, the next cluster of our own removes it by this name.
         self._folder = tempfile.mkdtemp(prefix=f"douga-ray-{os.getpid()}-", dir="/tmp")
+        _RECORDED.parent.mkdir(exist_ok=True)  # Ray's helper takes for granted that a Ray has run here before
         head = {"num_cpus": 0, "temp_dir": self._folder, "_system_config": dict(HEALTH)}
         self._cluster = Cluster(initialize_head=True, head_node_args={**_SHAPE, **head})
         self.nodes: list[Any] = []
@@ -150,6 +151,15 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     while not condition():
         assert time.monotonic() < until_s, f"not within {PATIENCE_S:g} s: {what}"
         time.sleep(0.05)
+
+
+@dataclass(frozen=True)
+class HesitantStore(FakeStore):
+    """A store that does not get done with loading."""
+
+    def load(self) -> FakeStages:
+        time.sleep(10 * PATIENCE_S)
+        return super().load()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ import psutil
 import pytest
 import trustme
 from douga_server.backends.local import LocalBackend
-from douga_server.backends.ray import FarmSettings, RayBackend, _error_in, _Onward
+from douga_server.backends.ray import FarmSettings, RayBackend, _Onward
+from douga_server.backends.ray_status import error_in
 from douga_server.cluster import import_ray, open_cluster, refuse_open_cluster
 from douga_server.errors import SetupError
 from douga_server.fakes import FakeStore
@@ -27,6 +28,7 @@ from douga_server.tls import TlsFiles
 from farming import (
     PATIENCE_S,
     SMALL_STORE,
+    HesitantStore,
     Nodes,
     PoisonStore,
     drawing,
@@ -132,11 +134,11 @@ def test_rays_client_protocol_is_refused() -> None:
 
 
 def test_the_error_of_a_replica_keeps_its_kind() -> None:
-    error = _error_in("Error:\nTraceback\n  File x\ndouga.errors.CheckpointError: a.bin: is empty\n")
+    error = error_in("Error:\nTraceback\n  File x\ndouga.errors.CheckpointError: a.bin: is empty\n")
     assert isinstance(error, CheckpointError)
     assert str(error) == "a.bin: is empty"
-    assert isinstance(_error_in("no room: nothing is free"), SetupError)
-    assert isinstance(_error_in(""), SetupError)
+    assert isinstance(error_in("no room: nothing is free"), SetupError)
+    assert isinstance(error_in(""), SetupError)
 
 
 def test_progress_never_goes_back_when_a_job_is_tried_again() -> None:
@@ -286,6 +288,30 @@ def test_replicas_of_a_killed_server_are_replaced(farm: Nodes, tmp_path: Path) -
         await till(lambda: len(pids_of(REPLICA)) == 1, "the old replicas have gone")
 
     started(backend, test())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before it has joined", "while replicas start"])
+def test_a_server_that_is_stopped_while_it_starts_leaves_no_replica(farm: Nodes, when: str) -> None:
+    backend = on_farm(farm, 2, HesitantStore())
+
+    async def stop() -> None:
+        starting = asyncio.create_task(backend.start())
+        if when == "while replicas start":
+            await till(lambda: pids_of(REPLICA), "a replica loads its weights")
+        else:
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+    asyncio.run(stop())
+    cluster = open_cluster(farm.address)
+    try:
+        assert cluster.ray.serve.status().applications == {}
+    finally:
+        cluster.leave()
+    wait_until(lambda: not pids_of(REPLICA), "the replicas have gone")
 
 
 @pytest.mark.slow

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from douga import __version__, errors
+from douga import __version__
 from douga.errors import DougaError, InputError
 from douga_server.backends.ray_replica import Done, Loaded, Refused, Replica, Told, own_answer
+from douga_server.backends.ray_status import DEPLOYMENT, count_running, error_in, message_in
 from douga_server.cluster import Cluster, at_home_anywhere, open_cluster, restore_signals, share_out
 from douga_server.errors import SetupError
 from douga_server.jobs import (
@@ -37,7 +37,6 @@ from douga_server.models import StageStore
 _LOG = logging.getLogger(__name__)
 _Made = TypeVar("_Made")
 
-_DEPLOYMENT = "Replica"
 _LOOK_EVERY_S = 0.5  # how soon a changed number of replicas is noticed
 _LAST_STEP_S = 5.0  # longer than any step of a network; the replica may be silent for ever
 _STAGES = list(Stage)
@@ -93,6 +92,7 @@ class RayBackend:
         self._running = 0
         self._watching: asyncio.Task[None] | None = None
         self._reloading = asyncio.Lock()
+        self._leaving = threading.Event()
 
     @property
     def slots(self) -> int:
@@ -100,11 +100,18 @@ class RayBackend:
         return max(1, self._running) * (self._cleaners + 1)
 
     async def start(self) -> Description:
-        """See `Backend`. Raises SetupError too, where there is no cluster or it has no room."""
+        """See `Backend`. Raises SetupError too, where there is no cluster or it has no room.
+
+        Where it is cancelled it leaves nothing behind on the cluster, which may take as long as joining it.
+        """
+        self._leaving.clear()
+        deploying = asyncio.get_running_loop().run_in_executor(None, self._deploy)
         try:
-            await asyncio.to_thread(self._deploy)
+            await asyncio.shield(deploying)
             loaded = await self._insist(lambda: self._ask("describe"))
         except BaseException:
+            self._leaving.set()
+            await _over(deploying)  # or it would deploy what nobody removes
             await self.close()
             raise
         finally:
@@ -151,17 +158,19 @@ class RayBackend:
         self._cluster = open_cluster(
             self._settings.address, object_store_bytes=self._settings.object_store_bytes
         )
+        self._go_on()
         serve = self._cluster.ray.serve
         serve.start(proxy_location="Disabled", logging_config={"log_level": "WARNING"})
         name = self._settings.app
         if self._status() is not None:  # of a server that was killed, with weights of its time
             serve.delete(name)
+        self._go_on()
         serve.run_many(
             [serve.RunTarget(self._application(), name=name, route_prefix=None)],
             wait_for_applications_running=False,
         )
         self._wait_until_running()
-        self._handle = serve.get_deployment_handle(_DEPLOYMENT, name)
+        self._handle = serve.get_deployment_handle(DEPLOYMENT, name)
 
     def _application(self) -> Any:
         assert self._cluster is not None
@@ -170,7 +179,7 @@ class RayBackend:
         self._cleaners = wanted.cleaners or (4 if share.gpus else 1)
         deployment = ray.serve.deployment(
             Replica,
-            name=_DEPLOYMENT,
+            name=DEPLOYMENT,
             ray_actor_options={"num_cpus": share.cpus, "num_gpus": share.gpus},
             max_ongoing_requests=2 * (self._cleaners + 1),  # how many really, `slots` says
             max_constructor_retry_count=1,
@@ -203,18 +212,24 @@ class RayBackend:
         """Raises what the first replica that could not start raised, SetupError where none can be placed."""
         until_s = time.monotonic() + self._settings.start_s
         while True:
+            self._go_on()
             status = self._status()
             if status is not None and status.status == "RUNNING":
-                self._running = _count_running(status)
+                self._running = count_running(status)
                 return
-            told = "" if status is None else _message(status)
+            told = "" if status is None else message_in(status)
             if status is not None and status.status == "DEPLOY_FAILED":
-                raise _error_in(told)
+                raise error_in(told)
             if time.monotonic() > until_s:
                 raise SetupError(
                     f"no replica was ready within {self._settings.start_s:g} s; Ray says: {told or 'nothing'}"
                 )
-            time.sleep(0.1)
+            self._leaving.wait(0.1)
+
+    def _go_on(self) -> None:
+        """Raises SetupError where nobody waits for the replicas any more."""
+        if self._leaving.is_set():
+            raise SetupError("the server was stopped before its replicas had started")
 
     def _status(self) -> Any:
         """What Serve says of our application, or None."""
@@ -245,7 +260,7 @@ class RayBackend:
             except Exception as exc:  # Serve's controller dies and comes back too
                 _LOG.warning("Ray Serve does not say how it is: %s", exc)
                 continue
-            running = 0 if status is None else _count_running(status)
+            running = 0 if status is None else count_running(status)
             if running != self._running:
                 _LOG.info("%d replicas, there were %d", running, self._running)
                 self._running = running
@@ -344,6 +359,13 @@ class _LostError(Exception):
     """A replica could not do what it was asked; another might."""
 
 
+async def _over(work: asyncio.Future[None]) -> None:
+    """Wait until work on a thread has ended, well or not, however often this task is cancelled."""
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([work])
+
+
 class _Onward:
     """Passes progress on, but never back: a second try begins where the first one did."""
 
@@ -393,26 +415,3 @@ def _cancelled_by_whom(exc: asyncio.CancelledError) -> BaseException:
     if task is not None and task.cancelling():
         return exc
     return _LostError("the replica was taken away")
-
-
-def _count_running(status: Any) -> int:
-    deployment = status.deployments.get(_DEPLOYMENT)
-    return 0 if deployment is None else int(deployment.replica_states.get("RUNNING", 0))
-
-
-def _message(status: Any) -> str:
-    deployment = status.deployments.get(_DEPLOYMENT)
-    return "\n".join(filter(None, (status.message, deployment.message if deployment else "")))
-
-
-def _error_in(message: str) -> DougaError:
-    """The error that a replica could not start for; Serve hands it on as text."""
-    kinds = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type)}
-    kinds["SetupError"] = SetupError
-    for line in reversed(message.splitlines()):
-        found = re.match(r"(?:[\w.]+\.)?(\w+): (.+)", line.strip())
-        if found and found[1] in kinds and issubclass(kinds[found[1]], DougaError):
-            error = kinds[found[1]](found[2])
-            assert isinstance(error, DougaError)
-            return error
-    return SetupError(f"no replica could start; Ray says: {message or 'nothing'}")

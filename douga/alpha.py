@@ -22,17 +22,18 @@ from douga.types import F32, U8, Frame
 # gets there by itself, and would leave a haze over an empty frame. Fixed, so that no frame is stretched by
 # its own extremes.
 _HAZE = 4 / 255
-# BiRefNet and IS-Net are trained on pictures of 1024 x 1024 px and see objects at that scale.
-SEEN_PX = 1024 * 1024
+# The published BiRefNet and IS-Net are trained on pictures of 1024 x 1024 px and see objects at that scale.
+SEEN_PX = 1024
 _GRID_PX = 32
 
 
 def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda share: None) -> Alpha:
     """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
 
-    A "gcn" sees the frame at its own size, in bands where it is large. BiRefNet and IS-Net see it at an area
-    of 1024 x 1024 px, and their answer is brought back to its size; a larger frame is told so in its
-    warnings. network: of `douga.cutout_weights.load_cutout_network`.
+    A "gcn" sees the frame at its own size, in bands where it is large. BiRefNet and IS-Net see it at the area
+    that they were trained on, 1024 x 1024 px unless their recipe has another `seen_px`, and their answer is
+    brought back to its size; a larger frame is told so in its warnings. network: of
+    `douga.cutout_weights.load_cutout_network`.
     """
     if network.info.stage == "cel":
         mask = find_cel(frame, network, on_step=on_step).mask
@@ -49,15 +50,18 @@ def without_haze(alpha: F32) -> F32:
     return np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1)
 
 
-def seen_size(size_hw: tuple[int, int]) -> tuple[int, int]:
-    """Height and width, multiples of 32, at which BiRefNet and IS-Net see a frame of this size."""
-    scale = (SEEN_PX / (size_hw[0] * size_hw[1])) ** 0.5
+def seen_size(size_hw: tuple[int, int], side_px: int = SEEN_PX) -> tuple[int, int]:
+    """Height and width, multiples of 32, at which BiRefNet and IS-Net see a frame of this size.
+
+    side_px: of a square of the same area.
+    """
+    scale = side_px / (size_hw[0] * size_hw[1]) ** 0.5
     height, width = (max(_GRID_PX, round(side * scale / _GRID_PX) * _GRID_PX) for side in size_hw)
     return height, width
 
 
 def _seen_small(frame: Frame, network: LoadedNetwork) -> Alpha:
-    height, width = seen_size(frame.size_hw)
+    height, width = seen_size(frame.size_hw, network.info.recipe.get("seen_px", SEEN_PX))
     is_larger = frame.size_hw[0] > height or frame.size_hw[1] > width
     method = cv2.INTER_AREA if is_larger else cv2.INTER_LINEAR
     small = cv2.resize(frame.rgb, (width, height), interpolation=method)

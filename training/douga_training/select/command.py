@@ -28,6 +28,7 @@ examples:
   douga select shots/ --out first --no-model          varied frames only: fast, and before there is a model
   douga select shots/ --out round2 --labelled first/frame --weights-lines runs/studio/best.safetensors
       the next round: nothing like the frames that have labels already, by the model they taught
+  douga select studio/train/im --hard --out hard      for cutouts: what the weights do badly on (ToonOut)
 
 How it chooses (Kugler, 4.1): k-means on edge images finds groups of frames that look alike; the frame in the
 middle of each stands for it. There are three times as many groups as frames are wanted, and the model is
@@ -38,6 +39,9 @@ It writes:
   selection.csv       rank, input, frame, cluster, entropy in bits (0 certain, 3.3 no idea), why
   contact_sheet.png   all of them to look at
   frame/NAME.png      the frames; draw cel_mask/NAME.png and classes/NAME.png beside them, see docs/studio.md
+
+With --hard it writes im/NAME.png, and gt/NAME.png of those pictures that have one, and selection.csv has a
+score; see docs/cutout.md.
 
 exit status: 0 chosen; 1 chosen, but some frames could not be read; 2 nothing to choose from, or bad input
 """
@@ -62,6 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--weights-cel", metavar="NAME|FILE", help=f"stage one (default: {CEL_WEIGHTS})")
     add("--weights-lines", metavar="NAME|FILE", help=f"stage two (default: {LINES_WEIGHTS})")
     add("--device", help="auto, cpu, cuda, cuda:1, mps (default: auto)")
+    add = parser.add_argument_group("pictures to train cutouts on").add_argument
+    add("--hard", action="store_true", help="those that cutout weights do badly on, the worst first")
+    add("--easy", type=_share, metavar="SHARE", help="at most so many on which they do well (default: 0.2)")
+    add("--well", type=_share, metavar="SCORE", help="the score from which on they do well (default: 0.97)")
+    add("--model", metavar="NAME|FILE", help="the cutout weights (default: as `douga cutout`)")
 
 
 _LABELLED = "frames that have labels already: nothing that looks like them is chosen; may be given again"
@@ -104,6 +113,11 @@ def run(args: argparse.Namespace) -> int:
     from douga_training.select.choose import representatives
     from douga_training.select.edges import SAME_DRAWING
 
+    _check_hard_options(args)
+    if args.hard:
+        from douga_training.select import hard_command
+
+        return hard_command.run(args)
     _check_model_options(args)
     same = SAME_DRAWING if args.same is None else args.same
     sources = open_sources([Path(given) for given in args.inputs])
@@ -294,6 +308,22 @@ def _check_model_options(args: argparse.Namespace) -> None:
         raise InputError(
             f"{lonely[0]} says something about the model, and --no-model asks none; leave one out"
         )
+
+
+def _check_hard_options(args: argparse.Namespace) -> None:
+    """Raises InputError for options of the other way to choose."""
+    for_hard = {"--easy": args.easy, "--well": args.well, "--model": args.model}
+    for_labels = {
+        "--labelled": args.labelled or None,
+        "--same": args.same,
+        "--no-model": args.no_model or None,
+        "--weights-cel": args.weights_cel,
+        "--weights-lines": args.weights_lines,
+    }
+    wrong = [name for name, value in (for_labels if args.hard else for_hard).items() if value is not None]
+    if wrong:
+        way = "does not go with --hard, which asks cutout weights" if args.hard else "goes with --hard"
+        raise InputError(f"{wrong[0]} {way}; leave one out")
 
 
 def _with_bar(sources: Iterable[FrameSource], total: int | None, what: str) -> Iterator[FrameSource]:

@@ -11,7 +11,7 @@ import pytest
 from douga_training.bench.__main__ import main
 from douga_training.bench.checks import REAL_SEED, read_drawings, real_set, simulated_set
 from douga_training.bench.scores import KINDS, Weights, by_frame_table, judge, numbers, score_table
-from douga_training.bench.speed import Goal, Measured, _python
+from douga_training.bench.speed import Goal, Measured, run_python
 from douga_training.bench.tables import Table, as_text, describe_machine, write_tables
 from douga_training.simulate.store import read_image
 
@@ -126,8 +126,8 @@ def test_goals_of_speed_go_either_way() -> None:
 
 def test_a_probe_that_fails_says_why() -> None:
     with pytest.raises(InputError, match="no such thing"):
-        _python("-c", "raise SystemExit('no such thing')", threads=1)
-    assert _python("-c", "import os; print(os.environ['OMP_NUM_THREADS'])", threads=1) == "1\n"
+        run_python("-c", "raise SystemExit('no such thing')", threads=1)
+    assert run_python("-c", "import os; print(os.environ['OMP_NUM_THREADS'])", threads=1) == "1\n"
 
 
 def test_the_peak_is_the_process_own() -> None:
@@ -136,7 +136,7 @@ def test_the_peak_is_the_process_own() -> None:
         "import numpy as np; from douga_training.bench.probe import peak_bytes; "
         "before = peak_bytes(); held = np.ones(1 << 27, np.uint8); print(before, peak_bytes() - before)"
     )
-    before, growth = map(int, _python("-c", code, threads=1).split())
+    before, growth = map(int, run_python("-c", code, threads=1).split())
     assert before < held.nbytes
     assert growth >= 1 << 26
 

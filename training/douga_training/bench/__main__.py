@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from douga.errors import DougaError, InputError
+from douga_training.bench.arguments import common_arguments, use_threads
 from douga_training.bench.tables import Table, as_text, describe_machine, write_tables
 
-CHECKOUT = Path(__file__).parents[3]
 EXAMPLES = """\
 examples:
   python -m douga_training.bench                          everything, as `make bench`
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Measure how good and how fast the weights are, against the goals.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common_arguments()],
     )
     add = parser.add_argument
     add("what", nargs="*", metavar="WHAT", help=f"of {', '.join(MEASUREMENTS)}; all of them if left out")
@@ -51,10 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--weights-lines", default="lines-small", metavar="NAME|FILE", help="stage two (default: %(default)s)"
     )
-    add("--device", default="auto", help="for the scores: auto, cpu, cuda (default: auto)")
-    add("--threads", type=int, default=2, metavar="N", help="processor threads (default: 2)")
     add("--frames", type=int, default=24, metavar="N", help="in each set, each with its twin (default: 24)")
-    add("--real", type=Path, default=CHECKOUT.parent / "shared" / "real", metavar="DIR", help=_REAL)
     add("--out", type=Path, metavar="DIR", help="keep frames, results and overlays of errors there")
     add("--raw", action="store_true", help="also score stage two uncleaned, and cleaned without the paint")
     add("--true-masks", action="store_true", help="give stage two the true cel masks: is it to blame?")
@@ -62,22 +60,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_REAL = "real drawings with truth (default: ../shared/real beside the checkout)"
-
-
 def _measure(args: argparse.Namespace) -> tuple[list[Table], str]:
     """Run what was asked for, printing each table as soon as it is there. Returns tables and device."""
-    import cv2
-    import torch
-
     from douga.checkpoint import choose_device
 
     unknown = [what for what in args.what if what not in MEASUREMENTS]
-    if unknown or args.frames < 1 or args.threads < 1:
-        given = unknown[0] if unknown else f"--frames {args.frames} --threads {args.threads}"
-        raise InputError(f"{given}: expected {', '.join(MEASUREMENTS)}, and at least one frame and thread")
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(args.threads)
+    if unknown or args.frames < 1:
+        given = unknown[0] if unknown else f"--frames {args.frames}"
+        raise InputError(f"{given}: expected {', '.join(MEASUREMENTS)}, and at least one frame")
+    use_threads(args.threads)
     tables: list[Table] = []
     with _working_folder(args.out) as folder:
         for what in args.what or MEASUREMENTS:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from douga.errors import DougaError
 from douga_training.bench.probe import peak_bytes
-from douga_training.bench.speed import Goal, Measured, _python
+from douga_training.bench.speed import Goal, Measured, run_python
 from douga_training.bench.tables import Table, as_text, describe_machine, write_tables
 
 ENCODERS = {"swin_t": "swin_v1_t", "swin_s": "swin_v1_s", "swin_b": "swin_v1_b", "swin_l": "swin_v1_l"}
@@ -129,7 +129,7 @@ def _part(part: str, args: argparse.Namespace, folder: Path) -> dict[str, float]
         folder,
     )
     command = ("-m", "douga_training.bench.birefnet", args.public, "--part", part, *options)
-    printed = _python(*command, threads=args.threads)
+    printed = run_python(*command, threads=args.threads)
     print(f"{part}: {printed.strip()}", file=sys.stderr, flush=True)
     result: dict[str, float] = json.loads(printed.splitlines()[-1])
     return result

@@ -25,13 +25,13 @@ import numpy as np
 
 from douga.errors import DougaError, InputError
 from douga.evaluate_alpha import FOLDER, AlphaFrame, AlphaScore, compare_alphas, find_alphas, means
+from douga_training.bench.arguments import CHECKOUT, common_arguments, use_threads
 from douga_training.bench.tables import Table, as_text, describe_machine, write_tables
 from douga_training.simulate.store import BROADCAST
 
 if TYPE_CHECKING:
     from douga.checkpoint import LoadedNetwork
 
-CHECKOUT = Path(__file__).parents[3]
 KINDS = ("lossless", BROADCAST)
 SETS = ("drawn", "real")
 # Issue 6, "How good": of the weights for cutouts, for each kind of frame.
@@ -81,15 +81,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m douga_training.bench.cutout",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common_arguments()],
     )
     add = parser.add_argument
     add("--weights", default="cutout-small", metavar="NAME|FILE", help="for cutouts (default: %(default)s)")
     add("--floor", default="cel-small", metavar="NAME|FILE", help="what to beat (default: %(default)s)")
-    add("--device", default="auto", help="for the scores: auto, cpu, cuda (default: auto)")
-    add("--threads", type=int, default=2, metavar="N", help="processor threads (default: 2)")
     add("--frames", type=int, metavar="N", help="drawn frames (default: 16)")
     add("--real-frames", type=int, metavar="N", help="frames with real drawings (default: 10)")
-    add("--real", type=Path, default=CHECKOUT.parent / "shared" / "real", metavar="DIR", help="real drawings")
     add("--build", type=Path, default=CHECKOUT / "build" / "cutout", metavar="DIR", help="frames and answers")
     add("--no-speed", action="store_true", help="leave seconds and memory out")
     add("--write", type=Path, metavar="FILE", help="put the tables into a Markdown file, between markers")
@@ -98,15 +96,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def measure(args: argparse.Namespace) -> tuple[list[Table], str]:
     """All tables, printed as they come, and the device. Raises DougaError for what cannot be measured."""
-    import cv2
-    import torch
-
     from douga.cutout_weights import load_cutout_network
 
-    if args.threads < 1:
-        raise InputError(f"--threads: got {args.threads}, expected at least 1")
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(args.threads)
+    use_threads(args.threads)
     networks = {"floor": load_cutout_network(args.floor, args.device)}
     networks["weights"] = load_cutout_network(args.weights, args.device)
     folder, stems = _frames(args)
@@ -238,11 +230,11 @@ def draw_worst(answers: Answers, folder: Path, path: Path) -> Path:
 
 def speed_table(weights: str, threads: int) -> Table:
     """Seconds and memory of one 1080p frame, in a process of its own, on the processor."""
-    from douga_training.bench.speed import Goal, Measured, _pictures, _probe
+    from douga_training.bench.speed import Goal, Measured, run_probe, sample_pictures
 
     with tempfile.TemporaryDirectory(prefix="douga-cutout-") as name:
-        picture = _pictures(Path(name))["1080p"]
-        found = _probe("cutout", threads, picture, weights, "cpu")
+        picture = sample_pictures(Path(name))["1080p"]
+        found = run_probe("cutout", threads, picture, weights, "cpu")
     rows = [
         Measured("1080p: alpha and colours", found["total_s"], goal=Goal(SECONDS)),
         Measured("1080p: the alpha", found["alpha_s"]),

@@ -66,7 +66,7 @@ class Measured:
 
 def measure_speed(folder: Path, cel: str, lines: str, threads: int) -> Table:
     """Run all probes. folder: for the pictures that they need. cel, lines: shipped names or files."""
-    pictures = _pictures(folder)
+    pictures = sample_pictures(folder)
     found = [
         *_frames(pictures, cel, lines, threads),
         Measured("import douga", _import_seconds(), goal=Goal(0.3)),
@@ -84,7 +84,7 @@ def measure_speed(folder: Path, cel: str, lines: str, threads: int) -> Table:
     )
 
 
-def _pictures(folder: Path) -> dict[str, Path]:
+def sample_pictures(folder: Path) -> dict[str, Path]:
     """One simulated frame in every size, drawn here so that the drawing is not measured."""
     rgb = draw_production(SIMULATED_SEED, SIZES_WH["1080p"], shot="medium").frame
     paths = {}
@@ -97,7 +97,7 @@ def _pictures(folder: Path) -> dict[str, Path]:
 def _frames(pictures: dict[str, Path], cel: str, lines: str, threads: int) -> Iterator[Measured]:
     goals = {"1080p": (Goal(3), Goal(0.25), Goal(3)), "4K": (None, None, Goal(4))}
     for size, (total, cleaning, memory) in goals.items():
-        found = _probe("frame", threads, pictures[size], cel, lines, "cpu")
+        found = run_probe("frame", threads, pictures[size], cel, lines, "cpu")
         yield Measured(f"{size}: both stages and post-processing", found["total_s"], goal=total)
         yield Measured(f"{size}: stage one, the cel", found["cel_s"])
         yield Measured(f"{size}: stage two, the lines", found["lines_s"])
@@ -108,7 +108,7 @@ def _frames(pictures: dict[str, Path], cel: str, lines: str, threads: int) -> It
 
 
 def _simulator(folder: Path) -> Iterator[Measured]:
-    found = _probe("simulator", 1, SIMULATED_SEED, folder)
+    found = run_probe("simulator", 1, SIMULATED_SEED, folder)
     least = Goal(3, at_most=False)
     yield Measured("simulator, one core: labelled 512 x 512 crops", found["crops_per_s"], "/s", least)
     yield Measured("simulator, one core: 1080p frames with twin", found["twins_per_s"], "/s")
@@ -123,22 +123,23 @@ def _sequence(picture: Path, folder: Path, cel: str, lines: str) -> Iterator[Mea
     if not torch.cuda.is_available():
         yield Measured(name, None, "/s", goal, NO_GPU)
         return
-    found = _probe("sequence", 0, picture, SEQUENCE, folder, cel, lines, "cuda")
+    found = run_probe("sequence", 0, picture, SEQUENCE, folder, cel, lines, "cuda")
     yield Measured(name, found["frames_per_s"], "/s", goal)
     yield Measured("GPU: peak of resident memory", found["peak_mib"] / 1024, "GiB")
 
 
 def _import_seconds() -> float:
-    return statistics.median(float(_python("-c", _IMPORT, threads=1)) for _ in range(5))
+    return statistics.median(float(run_python("-c", _IMPORT, threads=1)) for _ in range(5))
 
 
-def _probe(name: str, threads: int, *arguments: object) -> dict[str, float]:
-    printed = _python("-m", "douga_training.bench.probe", name, threads, *arguments, threads=threads)
+def run_probe(name: str, threads: int, *arguments: object) -> dict[str, float]:
+    """What a measurement of `douga_training.bench.probe` says, from a process of its own."""
+    printed = run_python("-m", "douga_training.bench.probe", name, threads, *arguments, threads=threads)
     result: dict[str, float] = json.loads(printed)
     return result
 
 
-def _python(*arguments: object, threads: int) -> str:
+def run_python(*arguments: object, threads: int) -> str:
     """Standard output of a fresh interpreter with so many threads, 0 for all. Raises InputError."""
     limits = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)} if threads else {}
     done = subprocess.run(

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from douga.errors import DougaError, InputError
-from douga_training.exam.recipe import CHECKOUT, RECIPE, read_exam
+from douga_training.bench.arguments import CHECKOUT, common_arguments, use_threads
+from douga_training.exam.recipe import RECIPE, read_exam
 
 EXAMPLES = """\
 The examination is drawn from training/exam/exam.toml: characters, paints, backgrounds and compositing that
@@ -43,17 +44,14 @@ def _parser() -> argparse.ArgumentParser:
         description="The fixed examination of the weights, beside what needs no learning.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[common_arguments()],
     )
     add = parser.add_argument
     add("--cel", default="cel-small", metavar="NAME|FILE", help="stage one (default: %(default)s)")
     add("--lines", default="lines-small", metavar="NAME|FILE", help="stage two (default: %(default)s)")
-    add("--device", default="auto", help="auto, cpu, cuda (default: auto)")
-    add("--threads", type=int, default=2, metavar="N", help="processor threads (default: 2)")
     add("--frames", type=int, metavar="N", help="at most so many drawn frames, over all shots")
     add("--real-frames", type=int, metavar="N", help="at most so many real drawings")
     add("--recipe", type=Path, default=RECIPE, metavar="FILE", help="default: training/exam/exam.toml")
-    add("--real", type=Path, default=CHECKOUT.parent / "shared" / "real", metavar="DIR",
-        help="real drawings with truth (default: ../shared/real beside the checkout)")  # fmt: skip
     add("--build", type=Path, default=CHECKOUT / "build" / "exam", metavar="DIR",
         help="frames, answers and error pictures (default: build/exam)")  # fmt: skip
     add("--write", type=Path, default=CHECKOUT / "BENCHMARKS.md", metavar="FILE",
@@ -65,19 +63,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sit(args: argparse.Namespace) -> None:
-    import cv2
-    import torch
-
     from douga_training.bench.checks import read_drawings
     from douga_training.exam.frames import build
 
     for name in ("frames", "real_frames"):
         if (given := getattr(args, name)) is not None and given < 0:
             raise InputError(f"--{name.replace('_', '-')}: got {given}, expected 0 or more")
-    if args.threads < 1:
-        raise InputError(f"--threads: got {args.threads}, expected at least 1")
-    torch.set_num_threads(args.threads)
-    cv2.setNumThreads(args.threads)
+    use_threads(args.threads)
     exam = read_exam(args.recipe).shortened(args.frames, args.real_frames)
     drawings = read_drawings(args.real) if args.real.is_dir() else []
     if not drawings:

@@ -154,10 +154,7 @@ def _train(
         if rank == 0 and (done or stop or run.step % recipe.checkpoint_every == 0):
             _written(partial(_checkpoint, out, run, recipe, learner), must=done or stop)
     if stop and rank == 0:
-        stale = f"no better score in {recipe.patience} validations"
-        tqdm.write(
-            f"douga: {'goal reached' if _is_there(recipe, run) else stale}; stopped at step {run.step}"
-        )
+        tqdm.write(f"douga: {_why(recipe, run)}; stopped at step {run.step}")
     progress.close()
     if writer:
         writer.close()
@@ -204,7 +201,7 @@ def _is_there(recipe: Recipe, run: _Run) -> bool:
 
 def _why(recipe: Recipe, run: _Run) -> str:
     if _is_there(recipe, run):
-        return f"the goal, a score of {recipe.goal}, is reached"
+        return "goal reached"
     return f"no better score in {recipe.patience} validations"
 
 

@@ -24,6 +24,7 @@ from douga_training.data import Numbers, Picture, Samples, batches
 from douga_training.folders import open_folders
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
+from douga_training.simulate.production import Scene, draw_scene
 from douga_training.simulate.store import read_image
 
 from douga.errors import InputError, MissingInputError
@@ -167,6 +168,19 @@ def test_the_simulator_draws_on_the_fly() -> None:
     assert equal(first, again)
     assert first["image"].shape == (3, 64, 64)
     assert 0 <= first["ids"].min() <= first["ids"].max() <= 9
+
+
+def test_what_is_drawn_on_the_fly_for_cutouts_is_soft(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = []
+
+    def watched(seed: int, **entries: object) -> Scene:
+        drawn.append(draw_scene(seed, **entries))  # type: ignore[arg-type]
+        return drawn[-1]
+
+    monkeypatch.setattr("douga_training.data.draw_scene", watched)
+    for stage, loss in (("cutout", "alpha"), ("cel", "cross_entropy")):
+        Samples(Recipe(stage=stage, loss=loss, simulated=1, simulated_px=64, crop_px=64, context_px=0), [])[3]
+    assert [scene.soft is not None for scene in drawn] == [True, False]
 
 
 # -- what is trained on --------------------------------------------------------------------------------------

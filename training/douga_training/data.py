@@ -116,7 +116,7 @@ class Samples(Dataset[dict[str, Tensor]]):
         recipe = self.recipe
         if not self.validation and rng.random() < recipe.simulated:
             crop = None if recipe.context_px else recipe.simulated_px
-            scene = draw_scene(int(rng.integers(1 << 40)), crop_px=crop)
+            scene = draw_scene(int(rng.integers(1 << 40)), crop_px=crop, soft=self.is_soft)
             made = composite_scene(scene)
             if rng.random() < recipe.broadcast:
                 made = broadcast_scene(scene, made)

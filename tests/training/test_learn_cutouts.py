@@ -13,10 +13,10 @@ import pytest
 import timm
 import torch
 from douga_training.folders import open_folders
-from douga_training.imagenet import fetch_encoder, for_encoder
-from douga_training.learn_birefnet import BiRefNetLearner
-from douga_training.learn_isnet import IsNetLearner
-from douga_training.learn_whole import mean_scores, score_alpha
+from douga_training.learners.birefnet import BiRefNetLearner
+from douga_training.learners.imagenet import fetch_encoder, for_encoder
+from douga_training.learners.isnet import IsNetLearner
+from douga_training.learners.whole import mean_scores, score_alpha
 from douga_training.loop import BEST, LAST, RESUME, train
 from douga_training.recipe import Recipe, read_recipe
 from torch import nn

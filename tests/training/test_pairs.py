@@ -10,9 +10,9 @@ import pytest
 import torch
 from douga_training.data import Samples
 from douga_training.folders import open_folders
+from douga_training.learners.whole_samples import WholeSamples, seen_size
 from douga_training.pairs import PairFolder
 from douga_training.recipe import Recipe
-from douga_training.whole import WholeSamples, seen_size
 
 from douga.errors import InputError, MissingInputError
 

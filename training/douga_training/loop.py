@@ -27,8 +27,8 @@ from douga.errors import CheckpointError, DougaError, OutputError, RecipeError
 from douga.frame_io import atomic_path
 from douga_training.data import Numbers, Samples, batches
 from douga_training.folders import open_folders
-from douga_training.learn_isnet import masks_recipe
 from douga_training.learners import Learner, learner_of
+from douga_training.learners.isnet import masks_recipe
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe, parse_arguments
 from douga_training.schedule import epoch_steps, in_steps, learning_rate

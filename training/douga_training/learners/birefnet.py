@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from douga.networks.birefnet import BiRefNet, BiRefNetConfig
 from douga_training.alpha_losses import birefnet_loss
-from douga_training.imagenet import IMAGENET, fetch_encoder
-from douga_training.learn_whole import WholeLearner, normalised
+from douga_training.learners.imagenet import IMAGENET, fetch_encoder
+from douga_training.learners.whole import WholeLearner, normalised
 
 _FIXED = ("embed_width", "depths", "heads", "window")  # the recipe's `encoder` says them
 

@@ -17,7 +17,7 @@ from douga.metrics import mattes
 from douga.networks.isnet import IsNet, IsNetConfig, MaskEncoder
 from douga_training.alpha_losses import Synchronisation, isnet_loss, masks_loss
 from douga_training.data import Samples
-from douga_training.learn_whole import WholeLearner, grey, normalised
+from douga_training.learners.whole import WholeLearner, grey, normalised
 from douga_training.recipe import Recipe
 
 _GOAL = 0.99  # max F at which the encoder of masks has learned enough (supplement, 3.1)

@@ -15,9 +15,9 @@ from douga.metrics import mattes
 from douga.types import F32, U8
 from douga_training.alpha_losses import pixel_loss
 from douga_training.data import Samples
+from douga_training.learners.whole_samples import WholeSamples
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
-from douga_training.whole import WholeSamples
 
 
 class WholeLearner:

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from douga.types import U8
 from douga_training.data import Samples
-from douga_training.learn_birefnet import BiRefNetLearner
-from douga_training.learn_gcn import GcnLearner
-from douga_training.learn_isnet import IsNetLearner, MasksLearner
+from douga_training.learners.birefnet import BiRefNetLearner
+from douga_training.learners.gcn import GcnLearner
+from douga_training.learners.isnet import IsNetLearner, MasksLearner
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from douga_training.data import Samples, open_folders
+from douga_training.data import Samples
+from douga_training.folders import open_folders
 from douga_training.recipe import Recipe
 from douga_training.simulate import command, store
 from douga_training.simulate.compositing import Compositing, dress_background

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from douga.cel import find_cel
+from douga.cel import BORDER_CELLS, find_cel
 from douga.checkpoint import LoadedNetwork
 from douga.cutout import Alpha, FindAlpha
-from douga.inference import OnStep, predict
+from douga.inference import OnStep, predict_near_borders
 from douga.networks.gcn import Gcn
+from douga.paint import patch_means
 from douga.preprocess import to_tensor
 from douga.types import F32, U8, Frame
 
@@ -25,12 +26,17 @@ _HAZE = 4 / 255
 # The published BiRefNet and IS-Net are trained on pictures of 1024 x 1024 px and see objects at that scale.
 SEEN_PX = 1024
 _GRID_PX = 32
+# A patch of one paint is opaque as a whole from this mean on, and clear up to the other; between them it may
+# be a veil.
+_OPAQUE, _CLEAR = 0.75, 0.2
+_SURE = 0.4  # by how much a patch must be rather the one than the other to be asked at all
 
 
 def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda share: None) -> Alpha:
     """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
 
-    A "gcn" sees the frame at its own size, in bands where it is large. BiRefNet and IS-Net see it at the area
+    A "gcn" sees the frame at its own size near the borders of what its context finds; then a patch of one
+    paint that is surely opaque or surely clear is so as a whole. BiRefNet and IS-Net see it at the area
     that they were trained on, 1024 x 1024 px unless their recipe has another `seen_px`, and their answer is
     brought back to its size; a larger frame is told so in its warnings. network: of
     `douga.cutout_weights.load_cutout_network`.
@@ -39,8 +45,9 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
         mask = find_cel(frame, network, on_step=on_step).mask
         return Alpha(frame, (mask > 0).astype(np.float32))
     if isinstance(network.network, Gcn):
-        answer = predict(network, to_tensor(frame.rgb), on_step=on_step)[0].numpy()
-        return Alpha(frame, without_haze(answer))
+        image = to_tensor(frame.rgb)
+        answer = predict_near_borders(network, image, cells=BORDER_CELLS, on_step=on_step)
+        return Alpha(frame, without_haze(_settled(answer, frame.rgb)))
     on_step(0.0)
     return _seen_small(frame, network)
 
@@ -48,6 +55,13 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
 def without_haze(alpha: F32) -> F32:
     """(H, W) float32, 0 to 1: 4 of 255 and less become 0, 251 and more become 1, evenly between them."""
     return np.clip((alpha - _HAZE) / (1 - 2 * _HAZE), 0, 1)
+
+
+def _settled(alpha: F32, rgb: U8) -> F32:
+    """All of a patch of one paint that is surely opaque, nothing of one that is surely clear. (H, W)"""
+    at, means = patch_means({0: 1 - alpha, 1: alpha}, rgb, clear=_SURE)
+    mean = np.where(at > 0, means[1][at], np.float32(0.5))
+    return np.where(mean >= _OPAQUE, np.float32(1), np.where(mean <= _CLEAR, np.float32(0), alpha))
 
 
 def seen_size(size_hw: tuple[int, int], side_px: int = SEEN_PX) -> tuple[int, int]:

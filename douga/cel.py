@@ -15,7 +15,7 @@ from douga.types import F32, U8, CelMask, Frame
 # Islands and holes below this share of the frame are doubt, not drawing: 8 x 8 px at 1920 x 1080.
 _SPECK_SHARE = 64 / (1920 * 1080)
 # How far from a border of the small answer full resolution still decides: 48 px at 1920 x 1080.
-_BORDER_CELLS = 8
+BORDER_CELLS = 8
 _CLEAR = 0.4  # by how much a patch of one paint must be rather cel than background, or the reverse
 
 
@@ -36,7 +36,7 @@ def cel_probability(
             f"{network.path}: weights of stage {network.info.stage!r}; stage one needs 'cel' weights"
         )
     image = to_tensor(frame.rgb)
-    return predict_near_borders(network, image, cells=_BORDER_CELLS, region=region, on_step=on_step)
+    return predict_near_borders(network, image, cells=BORDER_CELLS, region=region, on_step=on_step)
 
 
 def find_cel(

@@ -40,7 +40,7 @@ class Prepared:
     """A frame whose context is known.
 
     image: (1, C, H, W) on the network's device. features: (1, width, h, w), what the full-resolution path is
-    told. coarse: (classes, h, w) float32 on the CPU, the context's own probabilities.
+    told. coarse: (classes, h, w) float32 on the CPU, what the context's own answer is.
     """
 
     image: Tensor
@@ -93,7 +93,9 @@ def predict_near_borders(
     region: Box | None = None,
     on_step: OnStep = _no_word,
 ) -> NDArray[np.float32]:
-    """Probability of class 1 of a network with two classes: full resolution decides near borders only.
+    """What a network says of the last of its classes: full resolution decides near borders only.
+
+    That is the probability of the second of two classes, or the alpha of a network with one.
 
     Far from any border in the context's own answer, that answer stands: a pixel inside a large flat area is
     told from one of the background by what is around it, not by its neighbours, and most of the frame need
@@ -103,19 +105,19 @@ def predict_near_borders(
     """
     network = _gcn(loaded)
     if network.detail is None:
-        return predict(loaded, image, precision=precision, on_step=on_step)[1].float().numpy()
+        return predict(loaded, image, precision=precision, on_step=on_step)[-1].float().numpy()
     h, w = image.shape[-2:]
     with torch.inference_mode(), _autocast(loaded, precision):
         on_step(0.0)
         prepared = _prepare(loaded, image)
-        answer = _enlarged(prepared.coarse[1], (h, w))
+        answer = _enlarged(prepared.coarse[-1], (h, w))
         wanted = _near_border(answer >= 0.5, prepared.coarse.shape[-2:], cells)
         if region is not None:
             wanted = _within(wanted, region)
         windows = list(windows_over(wanted, margin_px=2 * network.detail.reach_px))
         for done, (x, y, width, height) in enumerate(windows, 1):
             on_step(done / (len(windows) + 1))
-            fine = _window(network.detail, prepared, (x, y, width, height))[1].float().numpy()
+            fine = _window(network.detail, prepared, (x, y, width, height))[-1].float().numpy()
             part = np.s_[y : y + height, x : x + width]
             answer[part] = np.where(wanted[part], fine, answer[part])
     return answer
@@ -139,7 +141,7 @@ def _prepare(loaded: LoadedNetwork, image: Tensor) -> Prepared:
     """Run the context road."""
     network, batch = _gcn(loaded), _batch(loaded, image)
     features = network.context(network.shrink(batch))
-    coarse = network.coarse(features)[0].float().softmax(0).cpu()
+    coarse = _shares(network.coarse(features)[0]).cpu()
     return Prepared(batch, network.context_at_half(features, batch), coarse)
 
 
@@ -158,9 +160,13 @@ def _window(detail: DetailRoad, prepared: Prepared, window: Box) -> Tensor:
 
 def _probabilities(logits: Tensor) -> Tensor:
     """(1, classes, H, W) logits -> (classes, H, W) float16 on the CPU; float32 where there is one class."""
-    if logits.shape[1] == 1:
-        return logits[0].float().sigmoid().cpu()
-    return logits[0].float().softmax(0).half().cpu()
+    shares = _shares(logits[0]).cpu()
+    return shares if len(shares) == 1 else shares.half()
+
+
+def _shares(logits: Tensor) -> Tensor:
+    """(classes, H, W) logits -> float32, 0 to 1: probabilities that sum to one, or the alpha of one class."""
+    return logits.float().sigmoid() if len(logits) == 1 else logits.float().softmax(0)
 
 
 def _enlarged(plane: Tensor, size_hw: tuple[int, int]) -> NDArray[np.float32]:

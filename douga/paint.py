@@ -24,12 +24,25 @@ def vote_by_paint(
 ) -> dict[int, F32]:
     """Average probabilities over each patch of one paint.
 
-    Where no class is clearly ahead in a patch, its pixels stay as they were: soft gradients join patches of
-    several classes. Works at half the size, which also calms grain and compression.
+    Where no class is clearly ahead in a patch, its pixels stay as they were. Arguments as in `patch_means`.
+    Returns new planes.
+    """
+    at, means = patch_means(planes, rgb, lines=lines, clear=clear)
+    return {c: np.where(at > 0, means[c][at], plane) for c, plane in planes.items()}
+
+
+def patch_means(
+    planes: Mapping[int, F32], rgb: U8, *, lines: U8 | None = None, clear: float = 0.1
+) -> tuple[NDArray[np.int32], dict[int, F32]]:
+    """Patches of one paint in which one class is clearly ahead, and the mean probabilities in each.
+
+    Soft gradients join patches of several classes; in these no class is ahead. Works at half the size, which
+    also calms grain and compression.
 
     planes: (H, W) float32 probabilities by class, two or more. rgb: (H, W, 3) uint8 sRGB, the frame. lines:
     (H, W) uint8, 1 where a line parts paints that may be alike. clear: by how much a patch's first class must
-    be ahead of its second, 0 to 1. Returns new planes.
+    be ahead of its second, 0 to 1. Returns the patch of each pixel, (H, W) int32, 0 for none, and by class
+    the means of all patches, float32.
     """
     height, width = rgb.shape[:2]
     half_wh = (width + 1) // 2, (height + 1) // 2
@@ -55,7 +68,7 @@ def vote_by_paint(
     nearest = _nearest(patch, flat)
     nearest = np.where(says[nearest], nearest, 0)
     at = np.repeat(np.repeat(nearest, 2, axis=0), 2, axis=1)[:height, :width]
-    return {c: np.where(at > 0, mean[c].astype(np.float32)[at], plane) for c, plane in planes.items()}
+    return at, {c: values.astype(np.float32) for c, values in mean.items()}
 
 
 def _nearest(patch: NDArray[np.int32], flat: U8) -> NDArray[np.int32]:

@@ -196,7 +196,7 @@ def test_fine_tuning_from_the_shipped_weights_learns_the_studios_style(scenes: P
     knobs = {"data": folder / "studio", "validation": folder / "studio", "out": folder / "run"}
     knobs |= {
         "init_from": "lines-small",
-        "steps": 8,
+        "steps": 16,
         "warmup_steps": 1,
         "learning_rate": 2e-4,
         "average": 0.5,

@@ -56,6 +56,7 @@ fuzz: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m douga_training.bench
+	$(BIN)/python -m douga_training.bench.cutout
 
 # The fixed examination of the weights, beside what needs no learning; writes its history into BENCHMARKS.md.
 exam: $(STAMP)

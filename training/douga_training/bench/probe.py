@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 RUNS = 5
 CROP_PX = 512
@@ -49,23 +50,17 @@ def probe_frame(picture: str, cel: str, lines: str, device: str) -> dict[str, fl
     stages = load_stages(cel, lines, device).stages
     loading_s = time.perf_counter() - begun_s
     frame = read_frame(Path(picture))
-    rounds = []
-    for _ in range(RUNS + 1):
-        marks = [time.perf_counter()]
-        mask = stages.find_cel(frame)
-        marks.append(time.perf_counter())
-        probabilities = stages.find_lines(frame, mask)
-        marks.append(time.perf_counter())
-        clean_douga(probabilities, frame.rgb)
-        marks.append(time.perf_counter())
-        rounds.append([end - start for start, end in pairwise(marks)])
-    warm = rounds[1:]  # the first one also sets up the convolutions
+    (cel_s, lines_s, clean_s), total_s = _medians_s(
+        lambda _: stages.find_cel(frame),
+        lambda mask: stages.find_lines(frame, mask),
+        lambda probabilities: clean_douga(probabilities, frame.rgb),
+    )
     return {
         "loading_s": loading_s,
-        "cel_s": statistics.median(r[0] for r in warm),
-        "lines_s": statistics.median(r[1] for r in warm),
-        "clean_s": statistics.median(r[2] for r in warm),
-        "total_s": statistics.median(sum(r) for r in warm),
+        "cel_s": cel_s,
+        "lines_s": lines_s,
+        "clean_s": clean_s,
+        "total_s": total_s,
         "peak_mib": peak_bytes() / _MIB,
     }
 
@@ -81,22 +76,28 @@ def probe_cutout(picture: str, weights: str, device: str) -> dict[str, float]:
     network = load_cutout_network(weights, device)
     loading_s = time.perf_counter() - begun_s
     frame = read_frame(Path(picture))
-    rounds = []
-    for _ in range(RUNS + 1):
-        marks = [time.perf_counter()]
-        alpha = find_alpha(frame, network)
-        marks.append(time.perf_counter())
-        cut_out(alpha)
-        marks.append(time.perf_counter())
-        rounds.append([end - start for start, end in pairwise(marks)])
-    warm = rounds[1:]  # the first one also sets up the convolutions
+    (alpha_s, colours_s), total_s = _medians_s(lambda _: find_alpha(frame, network), cut_out)
     return {
         "loading_s": loading_s,
-        "alpha_s": statistics.median(r[0] for r in warm),
-        "colours_s": statistics.median(r[1] for r in warm),
-        "total_s": statistics.median(sum(r) for r in warm),
+        "alpha_s": alpha_s,
+        "colours_s": colours_s,
+        "total_s": total_s,
         "peak_mib": peak_bytes() / _MIB,
     }
+
+
+def _medians_s(*steps: Callable[[Any], Any]) -> tuple[list[float], float]:
+    """Seconds of each step and of all together, medians of RUNS. Each step gets what the one before gave."""
+    rounds = []
+    for _ in range(RUNS + 1):
+        given = None
+        marks = [time.perf_counter()]
+        for step in steps:
+            given = step(given)
+            marks.append(time.perf_counter())
+        rounds.append([end - start for start, end in pairwise(marks)])
+    warm = rounds[1:]  # the first one also sets up the convolutions
+    return [statistics.median(each) for each in zip(*warm, strict=True)], statistics.median(map(sum, warm))
 
 
 def probe_simulator(first_seed: str, folder: str) -> dict[str, float]:

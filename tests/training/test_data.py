@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,6 +17,7 @@ from douga_training.augment import (
     Colours,
     Geometry,
     erase_rectangles,
+    erase_shapes,
     mistaken_mask,
     over_background,
     textured,
@@ -288,12 +291,14 @@ def test_a_book_that_is_gone_leaves_flat_paint() -> None:
     assert without_book(np.array([[0, 1, 5, 6, 9]], np.uint8)).tolist() == [[0, 1, 0, 6, 0]]
 
 
-def test_erasure_covers_the_picture_and_its_truth_alike() -> None:
+@pytest.mark.parametrize("erase", [erase_rectangles, erase_shapes])
+def test_erasure_covers_the_picture_and_its_truth_alike(erase: Callable[..., tuple[Any, list[Any]]]) -> None:
     rgb, truth = np.full((60, 80, 3), 128, np.uint8), np.full((60, 80), 7, np.uint8)
     for seed in range(5):
-        erased, (ids, mask) = erase_rectangles(rgb, [truth, truth], np.random.default_rng(seed))
+        erased, (ids, mask) = erase(rgb, [truth, truth], np.random.default_rng(seed))
         gone = ids == 0
         assert 0 < gone.mean() < 0.5
+        assert erased.dtype == ids.dtype == np.uint8
         np.testing.assert_array_equal(ids == 7, ~gone)
         np.testing.assert_array_equal(mask, ids)
         assert (erased[~gone] == 128).all()

@@ -40,6 +40,22 @@ def test_dice_counts_only_classes_that_are_there_and_never_the_first() -> None:
     assert dice(LOGITS, torch.zeros_like(IDS)).item() == 0
 
 
+def test_dice_by_frame_gives_a_small_figure_the_weight_of_a_large_one() -> None:
+    ids = torch.zeros(2, 8, 8, dtype=torch.int64)
+    ids[0, :, :4], ids[1, 0, :4] = 1, 1  # 32 px and 4 px
+    found = ids.clone()
+    found[1] = 0  # the small one is missed
+    logits = torch.nn.functional.one_hot(found, 2).movedim(-1, 1) * 200.0
+    assert dice(logits, ids).item() == pytest.approx(1 - (2 * 32 + 1) / (32 + 36 + 1))
+    assert dice(logits, ids, by_frame=True).item() == pytest.approx((0 + 1 - 1 / 5) / 2)
+
+
+def test_dice_by_frame_leaves_out_frames_without_the_class() -> None:
+    ids = torch.cat([IDS, torch.zeros_like(IDS)])
+    logits = torch.cat([LOGITS, LOGITS])
+    assert dice(logits, ids, by_frame=True).item() == pytest.approx(dice(LOGITS, IDS).item())
+
+
 def test_losses_are_nothing_where_the_answer_is_sure_and_right() -> None:
     sure = torch.tensor([[[[-50.0, 50.0]], [[50.0, -50.0]]]])
     for loss in (cross_entropy(sure, IDS), focal(sure, IDS), dice(sure, IDS)):

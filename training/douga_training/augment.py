@@ -110,18 +110,42 @@ def textured(rgb: U8, where: NDArray[np.bool_], rng: np.random.Generator) -> U8:
 
 def erase_rectangles(rgb: U8, truths: list[U8], rng: np.random.Generator) -> tuple[U8, list[U8]]:
     """Cover one to four rectangles with one colour or noise; the truth there is background (Kugler 4.2)."""
-    rgb, truths = rgb.copy(), [t.copy() for t in truths]
     h, w = rgb.shape[:2]
     for _ in range(int(rng.integers(1, 5))):
         rect_h, rect_w = (max(2, int(side * rng.uniform(0.05, 0.3))) for side in (h, w))
         y, x = int(rng.integers(0, h - rect_h + 1)), int(rng.integers(0, w - rect_w + 1))
-        part = np.s_[y : y + rect_h, x : x + rect_w]
-        colour = rng.integers(0, 256, 3)
-        noise = rng.integers(-40, 41, (rect_h, rect_w, 3)) if rng.random() < 0.5 else 0
-        rgb[part] = np.clip(colour + noise, 0, 255)
-        for truth in truths:
-            truth[part] = 0
+        where = np.zeros((h, w), np.uint8)
+        where[y : y + rect_h, x : x + rect_w] = 255
+        rgb, truths = _covered(rgb, truths, where, rng)
     return rgb, truths
+
+
+def erase_shapes(rgb: U8, truths: list[U8], rng: np.random.Generator) -> tuple[U8, list[U8]]:
+    """Cover one to three irregular shapes, wandering strokes of a broad brush, in the same way.
+
+    Kugler 6.1, after the holes that Liu et al. (2018) learn to fill.
+    """
+    h, w = rgb.shape[:2]
+    side = min(h, w)
+    for _ in range(int(rng.integers(1, 4))):
+        where = np.zeros((h, w), np.uint8)
+        turns = rng.normal(0, 0.9, int(rng.integers(3, 9))).cumsum() + rng.uniform(0, 2 * np.pi)
+        steps = rng.uniform(0.04, 0.16, len(turns)) * side
+        path = np.stack([np.cos(turns) * steps, np.sin(turns) * steps], 1).cumsum(0)
+        path = np.round(path + rng.uniform(0, 1, 2) * (w, h)).astype(np.int32)
+        cv2.polylines(where, [path], False, 255, max(2, round(side * rng.uniform(0.04, 0.16))))
+        rgb, truths = _covered(rgb, truths, where, rng)
+    return rgb, truths
+
+
+def _covered(rgb: U8, truths: list[U8], where: U8, rng: np.random.Generator) -> tuple[U8, list[U8]]:
+    """One colour, or noise about it, over the picture where a mask (H, W) is set; the truth is 0 there."""
+    cover = np.broadcast_to(rng.integers(0, 256, 3), rgb.shape)
+    if rng.random() < 0.5:
+        cover = cover + rng.integers(-40, 41, rgb.shape)
+    covered = np.clip(cover, 0, 255).astype(np.uint8)
+    inside = where > 0
+    return np.where(inside[..., None], covered, rgb), [np.where(inside, np.uint8(0), t) for t in truths]
 
 
 def mistaken_mask(mask: U8, rng: np.random.Generator) -> U8:

@@ -24,6 +24,7 @@ from douga_training.augment import (
     Colours,
     Geometry,
     erase_rectangles,
+    erase_shapes,
     mistaken_mask,
     over_background,
     textured,
@@ -245,6 +246,8 @@ class Samples(Dataset[dict[str, Tensor]]):
             rgb = textured(rgb, (mask > 127) == (rng.random() < 0.35), rng)
         if rng.random() < recipe.erase:
             rgb, (ids, mask) = erase_rectangles(rgb, [ids, mask], rng)
+        if rng.random() < recipe.erase_shapes:
+            rgb, (ids, mask) = erase_shapes(rgb, [ids, mask], rng)
         return Picture(rgb, ids, mask)
 
     def _coloured(self, views: list[U8], rng: np.random.Generator) -> list[U8]:

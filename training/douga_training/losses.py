@@ -18,16 +18,19 @@ def focal(logits: Tensor, ids: Tensor, *, gamma: float = 2.0) -> Tensor:
     return ((1 - torch.exp(-loss)) ** gamma * loss).mean()
 
 
-def dice(logits: Tensor, ids: Tensor) -> Tensor:
-    """One minus the soft Dice score, averaged over the classes that the batch holds, the first left out.
+def dice(logits: Tensor, ids: Tensor, *, by_frame: bool = False) -> Tensor:
+    """One minus the soft Dice score, averaged over the classes that are there, the first left out.
 
-    One is added to either side of the fraction, so that classes of a few pixels do not jump about.
+    by_frame: score every frame by itself, so that a figure of 60 px counts as much as a face that fills its
+    frame; or else the batch as one picture. One is added to either side of the fraction, so that classes of
+    a few pixels do not jump about.
     """
     shares = logits.softmax(1)
     truth = F.one_hot(ids, logits.shape[1]).movedim(-1, 1).to(shares)  # (B, C, H, W)
-    both = (shares * truth).sum((0, 2, 3))[1:]
-    total = (shares + truth).sum((0, 2, 3))[1:]
-    present = truth.sum((0, 2, 3))[1:] > 0
+    over = (2, 3) if by_frame else (0, 2, 3)
+    both = (shares * truth).sum(over)[..., 1:]  # (B, C - 1) or (C - 1,)
+    total = (shares + truth).sum(over)[..., 1:]
+    present = truth.sum(over)[..., 1:] > 0
     score = (2 * both + 1) / (total + 1)
     return ((1 - score) * present).sum() / present.sum().clamp(min=1)
 

@@ -37,7 +37,16 @@ _ABOVE_ZERO = (
 )
 _SHARES = (
     *("dropout", "simulated", "broadcast", "flip", "affine", "brightness", "contrast", "colour", "wear"),
-    *("erase", "replace_background", "texture", "mask_noise", "final_rate", "average", "goal"),
+    *(
+        "erase",
+        "erase_shapes",
+        "replace_background",
+        "texture",
+        "mask_noise",
+        "final_rate",
+        "average",
+        "goal",
+    ),
 )
 
 
@@ -110,6 +119,7 @@ class Recipe:
     colour: float = knob(0.5, "chance that brightness, contrast and hue change")
     wear: float = knob(1.0, "share of what Kugler has not: saturation, gamma, channel swap, noise, JPEG")
     erase: float = knob(0.1, "chance that rectangles are erased from frame and truth")
+    erase_shapes: float = knob(0.0, "chance that irregular shapes are erased from frame and truth")
     replace_background: float = knob(0.2, "chance that the cel is put over another frame's background")
     texture: float = knob(0.1, "chance that cel or background gets a texture of its own")
     mask_noise: float = knob(0.5, "stage two: chance that the mask given to the network has errors")
@@ -124,6 +134,9 @@ class Recipe:
     )
     focal_gamma: float = knob(2.0, "exponent of the focal loss")
     dice: float = knob(0.0, "weight of a soft Dice term beside the loss above")
+    dice_by_frame: bool = knob(
+        False, "the Dice term scores every frame or window by itself, so that small figures count in full"
+    )
     coarse: float = knob(0.4, "weight of the context road's own answer beside the final one")
     optimizer: str = knob("adamw", "adam or adamw")
     learning_rate: float = knob(1e-3, "peak; a linear warm-up leads to it, the schedule away from it")

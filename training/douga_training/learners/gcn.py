@@ -67,7 +67,9 @@ class GcnLearner:
             loss = losses.focal(logits, ids, gamma=recipe.focal_gamma)
         else:
             loss = losses.cross_entropy(logits, ids, self._weights if recipe.loss == "weighted" else None)
-        return loss + recipe.dice * losses.dice(logits, ids) if recipe.dice else loss
+        if not recipe.dice:
+            return loss
+        return loss + recipe.dice * losses.dice(logits, ids, by_frame=recipe.dice_by_frame)
 
     def scores(
         self, network: nn.Module, batches: Iterable[dict[str, Tensor]], device: torch.device

@@ -8,6 +8,7 @@ import numpy as np
 from douga.checkpoint import LoadedNetwork
 from douga.errors import CheckpointError
 from douga.inference import Box, OnStep, predict_near_borders
+from douga.ink import with_outline
 from douga.paint import vote_by_paint
 from douga.preprocess import to_tensor
 from douga.types import F32, U8, CelMask, Frame
@@ -48,7 +49,7 @@ def find_cel(
 ) -> CelMask:
     """Separate cel from background and books, without specks; a patch of one paint is the one or the other.
 
-    Returns a mask of the frame's size.
+    The outline belongs to the cel with the whole of its ink. Returns a mask of the frame's size.
 
     region: where it has to be exact; outside of it the context's small answer is enough. Otherwise as above.
     """
@@ -56,7 +57,8 @@ def find_cel(
     voted = vote_by_paint({0: 1 - probability, 1: probability}, frame.rgb, clear=_CLEAR)
     mask = (voted[1] >= 0.5).astype(np.uint8)
     speck_px = round(_SPECK_SHARE * mask.size)
-    return CelMask((1 - without_specks(1 - without_specks(mask, speck_px), speck_px)) * np.uint8(255))
+    whole = 1 - without_specks(1 - without_specks(mask, speck_px), speck_px)
+    return CelMask(with_outline(whole, frame.rgb) * np.uint8(255))
 
 
 def without_specks(mask: U8, speck_px: int) -> U8:

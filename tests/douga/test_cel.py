@@ -41,3 +41,16 @@ def test_a_patch_of_one_paint_is_cel_as_a_whole_or_not_at_all(monkeypatch: pytes
     seen[10:50, 30:67] = 0.55  # too unsure to speak for all of it
     found = find_cel(Frame(rgb, "coat"), nobody).mask
     assert not found[:, 67:].any()
+
+
+def test_the_outline_is_cel_to_its_far_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = np.full((60, 90, 3), (90, 140, 200), np.uint8)
+    rgb[10:50, 30:80] = (20, 18, 16)
+    rgb[14:46, 34:76] = (210, 90, 80)
+    seen = np.full((60, 90), 0.1, np.float32)
+    seen[12:48, 32:78] = 0.9  # the network's border runs in the middle of the line
+    monkeypatch.setattr(cel, "cel_probability", lambda *_, **__: seen)
+    found = find_cel(Frame(rgb, "coat"), cast(LoadedNetwork, None)).mask
+    np.testing.assert_array_equal(found[16:44, 30:80], 255)
+    assert not found[:, :29].any()
+    assert not found[:, 81:].any()

@@ -1,4 +1,6 @@
-"""``douga weights``: what came with this installation or was imported; ``import`` for published weights."""
+"""``douga weights``: what came with this installation or was imported; ``import`` for published weights;
+``mix`` for what lies between two trainings.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +16,7 @@ EXAMPLES = """\
 examples:
   douga weights
   douga weights import birefnet_finetuned_toonout.pth --name toonout --licence MIT --source joelseytre/toonout
+  douga weights mix lines-small runs/lines-small/last.safetensors --out between.safetensors
   douga cutout frame.png --out result --model toonout
   douga reconstruct frame.png --out result --weights-lines my-lines.safetensors
 """
@@ -46,12 +49,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what an IS-Net's colours (0 to 1) are lowered by: 0.5 in DIS, 0 in anime-segmentation "
         "(default: told from the names in the file)",
     )
+    mixing = actions.add_parser(
+        "mix",
+        help="weights between two trainings, such as half of the old and half of the new",
+        description="Average two sets of weights that grew from one another: a training that gained on new "
+        "frames and lost on old ones often keeps both half-way. Measure it: douga evaluate.",
+    )
+    mixing.add_argument("first", help="a name, or a .safetensors file")
+    mixing.add_argument("second", help="another of the same stage and network")
+    mixing.add_argument(
+        "--share", type=float, default=0.5, metavar="S", help="of the second, 0 to 1 (default: 0.5)"
+    )
+    mixing.add_argument("--out", type=Path, required=True, help="file to write")
+    mixing.add_argument("--overwrite", action="store_true", help="replace a file of this name")
 
 
 def run(args: argparse.Namespace) -> int:
-    """List, or import a file. Returns the exit status."""
+    """List, import a file or mix two. Returns the exit status."""
     if args.action == "import":
         _import(args)
+        return 0
+    if args.action == "mix":
+        _mix(args)
         return 0
     for name, path in (shipped_weights() | imported_weights()).items():
         print(_described(name, path))
@@ -88,6 +107,18 @@ def _import(args: argparse.Namespace) -> None:
     print(f"{len(found.tensors)} tensors of a network of kind {found.kind}: {found.config}")
     if found.left_behind:
         print(f"left behind: {found.left_behind} tensors of the encoder of masks, which only training needs")
+    print(_described(out.stem, out))
+
+
+def _mix(args: argparse.Namespace) -> None:
+    from douga.checkpoint import save_tensors
+    from douga.mixing import mix_weights
+
+    out = _target(args.out.stem, args.out, overwrite=args.overwrite)
+    tensors, info = mix_weights(args.first, args.second, args.share)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_tensors(out, tensors, info)
+    print(f"{' and '.join(info.recipe['mixed'])}: stage {info.stage}")
     print(_described(out.stem, out))
 
 

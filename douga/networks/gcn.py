@@ -8,8 +8,8 @@ placed by a prediction that is upsampled from a quarter of the size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import segmentation_models_pytorch as smp
 import torch
@@ -38,6 +38,10 @@ class GcnConfig:
     context_px: int = 0
     context_stride: int = 2
     detail_width: int = 24
+
+    def shape(self) -> GcnConfig:
+        """What tensors depend on; how large the context road sees the frame, and dropout, are a run's."""
+        return replace(self, context_px=0, context_stride=1, dropout=0.0)
 
 
 def _resize(x: Tensor, size_hw: Sequence[int]) -> Tensor:
@@ -203,6 +207,15 @@ class Gcn(nn.Module):
         if self.detail is None:
             return coarse, _window(coarse, boxes, s)
         return coarse, self.detail(windows.reshape(b * k, c, s, s), _window(context, boxes, s // 2))
+
+
+def as_alpha(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A network of two classes as one of a single alpha that answers the same: how much rather the second.
+
+    state: of a `Gcn` with classes = 2; returns that of one with classes = 1.
+    """
+    ends = ("coarse.", "detail.last.2.")
+    return {key: value[1:] - value[:1] if key.startswith(ends) else value for key, value in state.items()}
 
 
 def _window(features: Tensor, boxes: Tensor, side: int) -> Tensor:

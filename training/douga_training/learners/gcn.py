@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from douga.checkpoint import load_network
 from douga.errors import CheckpointError
-from douga.networks.gcn import Gcn, GcnConfig
+from douga.networks.gcn import Gcn, GcnConfig, as_alpha
 from douga.types import U8
 from douga_training import losses
 from douga_training.alpha_losses import pixel_loss
@@ -91,21 +91,13 @@ def _begun_from(recipe: Recipe, wanted: GcnConfig) -> Mapping[str, Tensor]:
             f"init_from = {recipe.init_from}: of kind {start.info.kind!r}; give weights of kind 'gcn'"
         )
     if recipe.stage == "cutout" and start.info.stage == "cel":
-        config, state = replace(config, classes=1), _as_alpha(state)
-    # How large the context road sees the frame, and dropout, belong to a run and not to the weights.
-    free = {key: getattr(wanted, key) for key in ("context_px", "context_stride", "dropout")}
-    if replace(config, **free) != wanted:
+        config, state = replace(config, classes=1), as_alpha(state)
+    if config.shape() != wanted.shape():
         raise CheckpointError(
             f"init_from = {recipe.init_from}: its network {config} is not the recipe's {wanted}; "
             "make the recipe's entries equal"
         )
     return state
-
-
-def _as_alpha(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Stage one's weights as a cutout network that answers the same: how much rather cel than background."""
-    ends = ("coarse.", "detail.last.2.")
-    return {key: value[1:] - value[:1] if key.startswith(ends) else value for key, value in state.items()}
 
 
 def _class_weights(recipe: Recipe, samples: Samples) -> Tensor:

@@ -1,0 +1,59 @@
+"""Weights between two others: what lies half-way between two trainings is often better than either.
+
+The weights must have grown from one another, or from the same: those of strangers do not mix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import Tensor
+
+from douga.checkpoint import LoadedNetwork, WeightsInfo, load_network
+from douga.errors import CheckpointError
+from douga.networks.gcn import GcnConfig, as_alpha
+
+
+def mix_weights(first: str | Path, second: str | Path, share: float) -> tuple[dict[str, Tensor], WeightsInfo]:
+    """(1 - share) of the first weights and `share` of the second, as a state dict, and what they are.
+
+    first, second: files or names. Where one is of stage "cel" and the other a cutout of the same network, the
+    first is taken as the cutout that answers the same. All else that the header says is the first's. Raises
+    CheckpointError where they are not of one stage and network.
+    """
+    if not 0 <= share <= 1:
+        raise CheckpointError(f"share {share}: give a number from 0 (all of the first) to 1")
+    one, other = load_network(first, "cpu", fused=False), load_network(second, "cpu", fused=False)
+    stage = "cutout" if {one.info.stage, other.info.stage} == {"cel", "cutout"} else one.info.stage
+    (state, config), (others, their_config) = _as_stage(one, stage), _as_stage(other, stage)
+    if other.info.stage not in (stage, "cel") or (one.info.kind, config) != (other.info.kind, their_config):
+        raise CheckpointError(
+            f"{first} and {second} do not mix: {one.info.stage}, {one.info.config} and {other.info.stage}, "
+            f"{other.info.config}; give two of one stage and one network"
+        )
+    mixed = {
+        key: value.lerp(others[key], share) if value.is_floating_point() else value
+        for key, value in state.items()
+    }
+    told = {"mixed": [f"{1 - share:g} of {one.sha256[:12]}", f"{share:g} of {other.sha256[:12]}"]}
+    lead = one.info if one.info.stage == stage else other.info
+    info = replace(
+        lead, step=max(one.info.step, other.info.step), recipe=dict(lead.recipe) | told,
+        licence=_both(one.info.licence, other.info.licence), source=_both(one.info.source, other.info.source),
+    )  # fmt: skip
+    return mixed, info
+
+
+def _as_stage(loaded: LoadedNetwork, stage: str) -> tuple[dict[str, Tensor], object]:
+    """Its tensors for that stage, and its config without what belongs to a run."""
+    state, config = loaded.network.state_dict(), loaded.info.config
+    if not isinstance(config, GcnConfig):
+        return state, config
+    if stage == "cutout" and loaded.info.stage == "cel":
+        state, config = as_alpha(state), replace(config, classes=1)
+    return state, config.shape()
+
+
+def _both(one: str, other: str) -> str:
+    return one if one == other else " and ".join(sorted({one, other} - {""}))

@@ -68,6 +68,8 @@ def see(frame: Frame, stages: Stages) -> Seen:
 
 def clean(seen: Seen, settings: Settings) -> Reconstruction:
     """The half that needs no network: line classes -> cleaned classes -> layers."""
-    classes = clean_douga(seen.probabilities, seen.frame.rgb, line_width_px=settings.line_width_px)
+    classes = clean_douga(
+        seen.probabilities, seen.frame.rgb, seen.cel_mask, line_width_px=settings.line_width_px
+    )
     layers = build_layers(seen.frame, seen.cel_mask, classes, settings.palette)
     return Reconstruction(seen.frame, seen.cel_mask, classes, layers)

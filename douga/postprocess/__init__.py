@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from douga.classes import AREA_CLASSES, LINE_CLASSES, NUM_CLASSES, TRACE_CLASSES, DougaClass
 from douga.errors import InputError
 from douga.paint import vote_by_paint
+from douga.postprocess.agreement import settle_by_paint, vote_by_bounds
 from douga.postprocess.areas import classify_areas
 from douga.postprocess.branches import classify_lines
 from douga.postprocess.gaps import close_gaps
@@ -32,7 +33,7 @@ from douga.postprocess.skeleton import (
     without_pinholes,
 )
 from douga.postprocess.thick_lines import fill_thick_lines
-from douga.types import F32, U8, ClassMap
+from douga.types import F32, U8, CelMask, ClassMap
 
 __all__ = ["clean_douga"]
 
@@ -47,6 +48,7 @@ _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a tr
 def clean_douga(
     probabilities: NDArray[np.floating],
     rgb: U8 | None = None,
+    cel: CelMask | None = None,
     *,
     line_width_px: int = 3,
     gap_px: int = 12,
@@ -58,17 +60,18 @@ def clean_douga(
 
     Lines or areas, with the frame at hand: patches of one paint to one class, thick lines filled -> skeleton
     -> specks and spurs removed -> gaps closed -> class of each branch by vote -> width -> areas labelled ->
-    class of an area by averaged probability where its border is closed and the vote is clear. The same input
-    gives the same output, and cleaning a cleaned map again, without its frame, leaves it as it is.
+    class of an area by averaged probability where its border is closed and the vote is clear. With the cel's
+    mask as well: areas of one paint to one class, trace lines to the kind of fill that they bound. The same
+    input gives the same output, and cleaning a cleaned map again, without its frame, leaves it as it is.
 
     probabilities: (10, H, W) float32 or float16, 0 to 1, one plane a class of `DougaClass`, summing to 1.
     rgb: (H, W, 3) uint8 sRGB, the frame that they were seen in; its flat paints settle what the network
-    wavers about (`douga.paint`).
+    wavers about (`douga.paint`). cel: its mask; paints say nothing of what lies outside it.
     line_width_px: width of every line; 1 for RETAS. gap_px: longest gap that is bridged, 0 for none.
     min_line_px: shorter lines are specks. speck_px: smaller patches of an area class are specks. Raises
     InputError where the shape, the type or a width does not fit.
     """
-    _check(probabilities, rgb, line_width_px)
+    _check(probabilities, rgb, cel, line_width_px)
     area_planes = {int(c): _plane(probabilities, c) for c in AREA_CLASSES}
     line_probability = _line_probability(probabilities)
     lines_seen = (line_probability > 0.5).view(np.uint8)
@@ -81,14 +84,20 @@ def clean_douga(
     if skeleton is None:
         skeleton = _first_skeleton(without_pinholes(raw_lines, _PINHOLE_PX), _trace_excess(probabilities))
     skeleton = _tidy(skeleton, raw_lines, line_probability, line_width_px, gap_px, min_line_px)
-    y, x = np.divmod(line_pixels(skeleton), skeleton.shape[1])
-    votes = np.stack([probabilities[c][y - 1, x - 1] for c in LINE_CLASSES]).astype(np.float32)
+    y, x = (axis - 1 for axis in np.divmod(line_pixels(skeleton), skeleton.shape[1]))
+    votes = np.stack([probabilities[c][y, x] for c in LINE_CLASSES]).astype(np.float32)
     lines = unpadded(classify_lines(skeleton, votes, line_width_px))
     ids = classify_areas(_best_area(area_planes), area_planes, lines, skeleton, line_width_px, speck_px)
+    if rgb is not None and cel is not None:
+        ids = settle_by_paint(ids, area_planes, rgb, cel.mask)
+        votes = vote_by_bounds(votes, lines[y, x], ids, y, x)
+        lines = unpadded(classify_lines(skeleton, votes, line_width_px))
     return ClassMap(np.where(lines > 0, lines, ids))
 
 
-def _check(probabilities: NDArray[np.floating], rgb: U8 | None, line_width_px: int) -> None:
+def _check(
+    probabilities: NDArray[np.floating], rgb: U8 | None, cel: CelMask | None, line_width_px: int
+) -> None:
     if not isinstance(probabilities, np.ndarray) or probabilities.dtype not in (np.float16, np.float32):
         got = getattr(probabilities, "dtype", type(probabilities).__name__)
         raise InputError(
@@ -103,6 +112,11 @@ def _check(probabilities: NDArray[np.floating], rgb: U8 | None, line_width_px: i
         raise InputError(
             f"rgb: expected the frame, uint8 of shape {(*probabilities.shape[1:], 3)}, got {rgb.dtype} of "
             f"{rgb.shape}; give the frame that the probabilities were seen in, or None"
+        )
+    if cel is not None and cel.mask.shape != probabilities.shape[1:]:
+        raise InputError(
+            f"cel: expected a mask of {probabilities.shape[1:]}, got {cel.mask.shape} (height, width); give "
+            "that of the frame"
         )
     if not 1 <= line_width_px <= 15:
         raise InputError(

@@ -66,7 +66,7 @@ def compare(frame: Frame, stages: Stages, serve: Callable[[], object], *, rounds
 
 def _clean(seen: Seen) -> ClassMap:
     """What the server does after the networks; the layers are made by whoever asked."""
-    return clean_douga(seen.probabilities, seen.frame.rgb, line_width_px=DEFAULT_LINE_WIDTH_PX)
+    return clean_douga(seen.probabilities, seen.frame.rgb, seen.cel_mask, line_width_px=DEFAULT_LINE_WIDTH_PX)
 
 
 def _one_by_one(work: Callable[[], object], calls: int) -> list[float]:

@@ -263,7 +263,7 @@ def _clean(work: _Work, seen: _Seen | Alpha) -> AnyAnswer:
     with work.stage(Stage.CLEANING):
         job = seen.job
         rgb = _part(job.frame.rgb, job.options.region)
-        classes = clean_douga(seen.probabilities, rgb, line_width_px=job.options.line_width_px)
+        classes = clean_douga(seen.probabilities, rgb, seen.cel_mask, line_width_px=job.options.line_width_px)
     return Answer(seen.cel_mask, classes, _uses(work), work.stages.device, work.seconds)
 
 

@@ -29,6 +29,7 @@ from douga.checkpoint import (
 from douga.classes import DougaClass
 from douga.errors import CheckpointError, DeviceError, InputError
 from douga.inference import predict
+from douga.ink import with_outline
 from douga.lines import find_lines
 from douga.networks.cues import ClassicalCues
 from douga.networks.gcn import DetailRoad, Gcn, GcnConfig
@@ -437,7 +438,8 @@ def test_the_cel_is_where_it_is_at_least_as_likely_as_not() -> None:
     assert likely.shape == (37, 61)
     assert likely.dtype == np.float32
     assert 0 < (likely >= 0.5).mean() < 1
-    np.testing.assert_array_equal(find_cel(frame, network).mask, np.where(likely >= 0.5, 255, 0))
+    whole = with_outline((likely >= 0.5).astype(np.uint8), frame.rgb)
+    np.testing.assert_array_equal(find_cel(frame, network).mask, whole * 255)
 
 
 def test_lines_are_told_of_the_mask() -> None:

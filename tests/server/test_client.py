@@ -57,7 +57,7 @@ def _frame(name: str = "A0001", size_hw: tuple[int, int] = (48, 64)) -> Frame:
 
 def _expected(frame: Frame) -> tuple[CelMask, Any]:
     seen = see(frame, fake_stages())
-    return seen.cel_mask, clean_douga(seen.probabilities, frame.rgb, line_width_px=3)
+    return seen.cel_mask, clean_douga(seen.probabilities, frame.rgb, seen.cel_mask, line_width_px=3)
 
 
 def _same(received: Received | DougaError, frame: Frame) -> bool:

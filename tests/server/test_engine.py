@@ -214,7 +214,7 @@ def test_one_is_cleaned_while_the_networks_look_at_the_next(
     met = threading.Barrier(2, timeout=PATIENCE_S)
     told: list[str] = []
 
-    def clean_slowly(probabilities: Any, rgb: Any, *, line_width_px: int) -> Any:
+    def clean_slowly(probabilities: Any, rgb: Any, cel: Any, *, line_width_px: int) -> Any:
         if not told:
             met.wait()  # for the networks of the second job
         told.append("cleaned")

@@ -52,8 +52,8 @@ def probe_frame(picture: str, cel: str, lines: str, device: str) -> dict[str, fl
     frame = read_frame(Path(picture))
     (cel_s, lines_s, clean_s), total_s = _medians_s(
         lambda _: stages.find_cel(frame),
-        lambda mask: stages.find_lines(frame, mask),
-        lambda probabilities: clean_douga(probabilities, frame.rgb),
+        lambda mask: (mask, stages.find_lines(frame, mask)),
+        lambda seen: clean_douga(seen[1], frame.rgb, seen[0]),
     )
     return {
         "loading_s": loading_s,

@@ -1,0 +1,140 @@
+"""What the areas and lines of one drawing say about each other.
+
+A character's colour model has few paints, and each is one tone of one thing. So areas of one paint are of one
+class wherever they lie, and a trace line is of the kind of the fill that it bounds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from douga.classes import AREA_CLASSES, TRACE_CLASSES, DougaClass
+from douga.types import F32, U8
+
+_SAME_PAINT = 3.0  # standard deviation of one paint's colours, in CIELAB of 8 bits a channel
+_ONE_PAINT = 20.0  # areas whose colours differ by more than this are painted in several, and say nothing
+_LOUDEST_PX = 4000  # a larger area has no more to say than one of this size
+_BORDER = 0.02  # what a pixel beside a line counts, which has some of the line's colour
+_AT_ONCE = 512  # areas that are compared with all others at once
+_ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
+
+_PAINTED = tuple(c for c in AREA_CLASSES if c != DougaClass.BOOK_FILL)
+_FILL_OF = {
+    DougaClass.SHADING_LINE: DougaClass.SHADING_FILL,
+    DougaClass.COLOR_EDGE: DougaClass.COLOR_FILL,
+    DougaClass.HIGHLIGHT_LINE: DougaClass.HIGHLIGHT_FILL,
+}
+_SIDE_PX = 4  # how far to either side of a line its areas are looked for
+_BOUND = 4.0  # what a fill beside a trace line counts, against the network's own vote for its kind
+
+
+def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
+    """Give areas of one paint one class: that of the highest probability, averaged over all of them.
+
+    The mean of each area counts by the square root of its size, and the less the further its colour is from
+    the asking area's. Areas in several paints, books, and what lies outside the cel stay as they are.
+
+    ids: (H, W) uint8 class ids, 255 on lines. planes: (H, W) float32 probabilities by area class. rgb: (H, W,
+    3) uint8 sRGB, the frame. cel: (H, W) uint8, 0 or 255, its mask. Returns new ids.
+    """
+    left, top, width, height = cv2.boundingRect(cel)
+    if not width:
+        return ids
+    box = np.s_[top : top + height, left : left + width]
+    out = ids.copy()
+    cut: dict[int, F32] = {c: np.ascontiguousarray(planes[c][box]) for c in _PAINTED}
+    out[box] = _settled(ids[box], cut, np.ascontiguousarray(rgb[box]), cel[box])
+    return out
+
+
+def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
+    patch, count = _patches(ids)
+    inside = np.flatnonzero((patch > 0) & (cel > 0))
+    of = patch.reshape(-1)[inside]
+    size = np.bincount(of, minlength=count)
+    asked = np.flatnonzero(size > np.bincount(patch.reshape(-1), minlength=count) / 2)
+    if len(asked) < 2:
+        return ids
+    looked_at = (size[of] < _ALL_PX) | (np.arange(len(of)) % _EVERY == 0)
+    inside, of = inside[looked_at], of[looked_at]
+    colour, spread = _colours(rgb, patch, inside, of, count)
+    asked = asked[spread[asked] < _ONE_PAINT]
+    seen = np.maximum(np.bincount(of, minlength=count)[asked], 1)
+    mean = np.stack(
+        [np.bincount(of, planes[c].reshape(-1)[inside], minlength=count)[asked] / seen for c in _PAINTED],
+        1,
+    )
+    weight = np.sqrt(np.minimum(size[asked], _LOUDEST_PX))
+    value = np.zeros(count, np.uint8)
+    value[asked] = np.array(_PAINTED, np.uint8)[_heard(colour[asked], mean, weight).argmax(1)]
+    changed = np.zeros(count, bool)
+    changed[asked] = True
+    return np.where(changed[patch], value[patch], ids)
+
+
+def _patches(ids: U8) -> tuple[NDArray[np.int32], int]:
+    """4-connected patches of one painted class, (H, W), from 1 on, 0 elsewhere; and their number plus one."""
+    out, count = np.zeros(ids.shape, np.int32), 1
+    for c in _PAINTED:
+        found, label = cv2.connectedComponents((ids == c).view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
+        np.copyto(out, label + (count - 1), where=label > 0)
+        count += found - 1
+    return out, count
+
+
+def _colours(
+    rgb: U8, patch: NDArray[np.int32], inside: NDArray[np.intp], of: NDArray[np.int32], count: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean colour of each patch in CIELAB, (count, 3), and how far its pixels stray from it, (count,)."""
+    core = cv2.erode((patch > 0).view(np.uint8), np.ones((3, 3), np.uint8)).reshape(-1)[inside]
+    weight = np.where(core > 0, 1.0, _BORDER)
+    total = np.maximum(np.bincount(of, weight, minlength=count), _BORDER)
+    lab = cv2.cvtColor(rgb.reshape(1, -1, 3)[:, inside], cv2.COLOR_RGB2LAB)[0].astype(np.float64)
+    mean, variance = np.zeros((count, 3)), np.zeros(count)
+    for channel in range(3):
+        value = lab[:, channel]
+        mean[:, channel] = np.bincount(of, weight * value, minlength=count) / total
+        variance += np.bincount(of, weight * value**2, minlength=count) / total - mean[:, channel] ** 2
+    return mean, np.sqrt(np.maximum(variance, 0))
+
+
+def _heard(
+    colour: NDArray[np.float64], mean: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """For each area the mean of all areas of its paint. colour (N, 3), mean (N, C), weight (N,) -> (N, C)"""
+    out = np.empty_like(mean)
+    for start in range(0, len(colour), _AT_ONCE):
+        rows = slice(start, start + _AT_ONCE)
+        apart = ((colour[rows, None] - colour[None]) ** 2).sum(-1)
+        near = np.exp(-apart / (2 * _SAME_PAINT**2)) * weight
+        out[rows] = near @ mean / near.sum(1, keepdims=True)
+    return out
+
+
+def vote_by_bounds(votes: F32, kinds: U8, ids: U8, y: NDArray[np.intp], x: NDArray[np.intp]) -> F32:
+    """Share the votes for trace lines out anew, by the fills that the lines bound.
+
+    votes: (5, N) float32, of the line classes at N pixels of the skeleton. kinds: (N,) uint8, the classes
+    that they have by these votes; pixels of visible and book lines keep their votes. ids: (H, W) uint8, the
+    areas, 255 on lines. y, x: (N,), where the pixels are. Returns new votes, of the same sums.
+    """
+    trace = np.isin(kinds, TRACE_CLASSES)
+    if not trace.any():
+        return votes
+    rows = np.array(TRACE_CLASSES) - 1
+    side = 2 * _SIDE_PX + 1
+    beside = np.stack(
+        [
+            cv2.boxFilter((ids == _FILL_OF[c]).astype(np.float32), -1, (side, side))[y[trace], x[trace]]
+            for c in TRACE_CLASSES
+        ]
+    )
+    own = votes[rows][:, trace]
+    wanted = own + _BOUND * beside
+    out = votes.copy()
+    out[np.ix_(rows, np.flatnonzero(trace))] = wanted * (own.sum(0) / np.maximum(wanted.sum(0), 1e-6))
+    return out

@@ -17,7 +17,7 @@ from douga.types import F32, U8, CelMask, Frame
 _SPECK_SHARE = 64 / (1920 * 1080)
 # How far from a border of the small answer full resolution still decides: 48 px at 1920 x 1080.
 BORDER_CELLS = 8
-_CLEAR = 0.4  # by how much a patch of one paint must be rather cel than background, or the reverse
+_CLEAR = 0.05  # by how much a paint must be rather cel than background, or the reverse
 
 
 def cel_probability(
@@ -47,14 +47,14 @@ def find_cel(
     region: Box | None = None,
     on_step: OnStep = lambda share: None,
 ) -> CelMask:
-    """Separate cel from background and books, without specks; a patch of one paint is the one or the other.
+    """Separate cel from background and books, without specks; what is of one paint is the one or the other.
 
     The outline belongs to the cel with the whole of its ink. Returns a mask of the frame's size.
 
     region: where it has to be exact; outside of it the context's small answer is enough. Otherwise as above.
     """
     probability = cel_probability(frame, network, region=region, on_step=on_step)
-    voted = vote_by_paint({0: 1 - probability, 1: probability}, frame.rgb, clear=_CLEAR)
+    voted = vote_by_paint({0: 1 - probability, 1: probability}, frame.rgb, clear=_CLEAR, across=True)
     mask = (voted[1] >= 0.5).astype(np.uint8)
     speck_px = round(_SPECK_SHARE * mask.size)
     whole = 1 - without_specks(1 - without_specks(mask, speck_px), speck_px)

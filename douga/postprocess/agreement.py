@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from douga.classes import AREA_CLASSES, TRACE_CLASSES, DougaClass
+from douga.paint import mean_of_paints
 from douga.types import F32, U8
 
 _SAME_PAINT = 3.0  # standard deviation of one paint's colours, in CIELAB of 8 bits a channel
 _ONE_PAINT = 20.0  # areas whose colours differ by more than this are painted in several, and say nothing
 _LOUDEST_PX = 4000  # a larger area has no more to say than one of this size
 _BORDER = 0.02  # what a pixel beside a line counts, which has some of the line's colour
-_AT_ONCE = 512  # areas that are compared with all others at once
 _ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
 
 _PAINTED = tuple(c for c in AREA_CLASSES if c != DougaClass.BOOK_FILL)
@@ -70,7 +70,9 @@ def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
     )
     weight = np.sqrt(np.minimum(size[asked], _LOUDEST_PX))
     value = np.zeros(count, np.uint8)
-    value[asked] = np.array(_PAINTED, np.uint8)[_heard(colour[asked], mean, weight).argmax(1)]
+    value[asked] = np.array(_PAINTED, np.uint8)[
+        mean_of_paints(mean, colour[asked], weight, _SAME_PAINT).argmax(1)
+    ]
     changed = np.zeros(count, bool)
     changed[asked] = True
     return np.where(changed[patch], value[patch], ids)
@@ -100,19 +102,6 @@ def _colours(
         mean[:, channel] = np.bincount(of, weight * value, minlength=count) / total
         variance += np.bincount(of, weight * value**2, minlength=count) / total - mean[:, channel] ** 2
     return mean, np.sqrt(np.maximum(variance, 0))
-
-
-def _heard(
-    colour: NDArray[np.float64], mean: NDArray[np.float64], weight: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """For each area the mean of all areas of its paint. colour (N, 3), mean (N, C), weight (N,) -> (N, C)"""
-    out = np.empty_like(mean)
-    for start in range(0, len(colour), _AT_ONCE):
-        rows = slice(start, start + _AT_ONCE)
-        apart = ((colour[rows, None] - colour[None]) ** 2).sum(-1)
-        near = np.exp(-apart / (2 * _SAME_PAINT**2)) * weight
-        out[rows] = near @ mean / near.sum(1, keepdims=True)
-    return out
 
 
 def vote_by_bounds(votes: F32, kinds: U8, ids: U8, y: NDArray[np.intp], x: NDArray[np.intp]) -> F32:

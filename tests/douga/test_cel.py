@@ -54,3 +54,14 @@ def test_the_outline_is_cel_to_its_far_side(monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_array_equal(found[16:44, 30:80], 255)
     assert not found[:, :29].any()
     assert not found[:, 81:].any()
+
+
+def test_a_paint_that_is_cel_in_one_place_is_cel_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = np.full((60, 120, 3), (90, 140, 200), np.uint8)
+    rgb[10:50, 10:50] = rgb[10:50, 70:110] = (210, 90, 80)  # two sleeves
+    rgb[0:8, 112:] = (150, 90, 200)  # something of another paint
+    seen = np.full((60, 120), 0.1, np.float32)
+    seen[10:50, 10:50], seen[10:50, 70:110] = 0.95, 0.3
+    monkeypatch.setattr(cel, "cel_probability", lambda *_, **__: seen)
+    found = find_cel(Frame(rgb, "sleeves"), cast(LoadedNetwork, None)).mask
+    np.testing.assert_array_equal(found, np.where((rgb == (210, 90, 80)).all(2), 255, 0))

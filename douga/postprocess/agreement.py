@@ -12,17 +12,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import AREA_CLASSES, TRACE_CLASSES, DougaClass
+from douga.classes import TRACE_CLASSES, DougaClass
 from douga.paint import mean_of_paints
 from douga.types import F32, U8
 
 _SAME_PAINT = 3.0  # standard deviation of one paint's colours, in CIELAB of 8 bits a channel
 _ONE_PAINT = 20.0  # areas whose colours differ by more than this are painted in several, and say nothing
-_LOUDEST_PX = 4000  # a larger area has no more to say than one of this size
 _BORDER = 0.02  # what a pixel beside a line counts, which has some of the line's colour
 _ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
 
-_PAINTED = tuple(c for c in AREA_CLASSES if c != DougaClass.BOOK_FILL)
+# Tones of a paint. A colour fill is another paint laid on, which may be plain somewhere else.
+_TONES = (DougaClass.FLAT, DougaClass.SHADING_FILL, DougaClass.HIGHLIGHT_FILL)
 _FILL_OF = {
     DougaClass.SHADING_LINE: DougaClass.SHADING_FILL,
     DougaClass.COLOR_EDGE: DougaClass.COLOR_FILL,
@@ -33,10 +33,10 @@ _BOUND = 4.0  # what a fill beside a trace line counts, against the network's ow
 
 
 def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
-    """Give areas of one paint one class: that of the highest probability, averaged over all of them.
+    """Give areas of one paint one tone, flat, shadow or light: the likeliest, averaged over all of them.
 
     The mean of each area counts by the square root of its size, and the less the further its colour is from
-    the asking area's. Areas in several paints, books, and what lies outside the cel stay as they are.
+    the asking area's. Areas in several paints, colour fills, books, and what lies outside the cel stay.
 
     ids: (H, W) uint8 class ids, 255 on lines. planes: (H, W) float32 probabilities by area class. rgb: (H, W,
     3) uint8 sRGB, the frame. cel: (H, W) uint8, 0 or 255, its mask. Returns new ids.
@@ -46,7 +46,7 @@ def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
         return ids
     box = np.s_[top : top + height, left : left + width]
     out = ids.copy()
-    cut: dict[int, F32] = {c: np.ascontiguousarray(planes[c][box]) for c in _PAINTED}
+    cut: dict[int, F32] = {c: np.ascontiguousarray(planes[c][box]) for c in _TONES}
     out[box] = _settled(ids[box], cut, np.ascontiguousarray(rgb[box]), cel[box])
     return out
 
@@ -65,12 +65,12 @@ def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
     asked = asked[spread[asked] < _ONE_PAINT]
     seen = np.maximum(np.bincount(of, minlength=count)[asked], 1)
     mean = np.stack(
-        [np.bincount(of, planes[c].reshape(-1)[inside], minlength=count)[asked] / seen for c in _PAINTED],
+        [np.bincount(of, planes[c].reshape(-1)[inside], minlength=count)[asked] / seen for c in _TONES],
         1,
     )
-    weight = np.sqrt(np.minimum(size[asked], _LOUDEST_PX))
+    weight = np.sqrt(size[asked])
     value = np.zeros(count, np.uint8)
-    value[asked] = np.array(_PAINTED, np.uint8)[
+    value[asked] = np.array(_TONES, np.uint8)[
         mean_of_paints(mean, colour[asked], weight, _SAME_PAINT).argmax(1)
     ]
     changed = np.zeros(count, bool)
@@ -79,9 +79,9 @@ def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
 
 
 def _patches(ids: U8) -> tuple[NDArray[np.int32], int]:
-    """4-connected patches of one painted class, (H, W), from 1 on, 0 elsewhere; and their number plus one."""
+    """4-connected patches of one tone, (H, W), from 1 on, 0 elsewhere; and their number plus one."""
     out, count = np.zeros(ids.shape, np.int32), 1
-    for c in _PAINTED:
+    for c in _TONES:
         found, label = cv2.connectedComponents((ids == c).view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
         np.copyto(out, label + (count - 1), where=label > 0)
         count += found - 1

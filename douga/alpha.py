@@ -26,17 +26,17 @@ _HAZE = 4 / 255
 # The published BiRefNet and IS-Net are trained on pictures of 1024 x 1024 px and see objects at that scale.
 SEEN_PX = 1024
 _GRID_PX = 32
-# A patch of one paint is opaque as a whole from this mean on, and clear up to the other; between them it may
-# be a veil.
-_OPAQUE, _CLEAR = 0.75, 0.2
-_SURE = 0.4  # by how much a patch must be rather the one than the other to be asked at all
+# A paint is opaque wherever it lies from this mean on, and clear up to the other; between them it may be a
+# veil.
+_OPAQUE, _CLEAR = 0.6, 0.35
+_SURE = 0.1  # by how much a paint must be rather the one than the other to be asked at all
 
 
 def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda share: None) -> Alpha:
     """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
 
-    A "gcn" sees the frame at its own size near the borders of what its context finds; then a patch of one
-    paint that is surely opaque or surely clear is so as a whole. BiRefNet and IS-Net see it at the area
+    A "gcn" sees the frame at its own size near the borders of what its context finds; then a paint that
+    is surely opaque or surely clear is so wherever it lies. BiRefNet and IS-Net see it at the area
     that they were trained on, 1024 x 1024 px unless their recipe has another `seen_px`, and their answer is
     brought back to its size; a larger frame is told so in its warnings. network: of
     `douga.cutout_weights.load_cutout_network`.
@@ -58,8 +58,8 @@ def without_haze(alpha: F32) -> F32:
 
 
 def _settled(alpha: F32, rgb: U8) -> F32:
-    """All of a patch of one paint that is surely opaque, nothing of one that is surely clear. (H, W)"""
-    at, means = patch_means({0: 1 - alpha, 1: alpha}, rgb, clear=_SURE)
+    """All of a paint that is surely opaque, nothing of one that is surely clear. (H, W)"""
+    at, means = patch_means({0: 1 - alpha, 1: alpha}, rgb, clear=_SURE, across=True)
     mean = np.where(at > 0, means[1][at], np.float32(0.5))
     return np.where(mean >= _OPAQUE, np.float32(1), np.where(mean <= _CLEAR, np.float32(0), alpha))
 

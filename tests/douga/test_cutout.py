@@ -81,13 +81,13 @@ def test_an_answer_is_never_stretched_by_its_own_extremes(
         assert (alpha == wanted).all()  # no haze over an empty frame, no holes in a full one
 
 
-@pytest.mark.parametrize(("bias", "wanted"), [(1.5, 1.0), (-1.5, 0.0), (0.0, 0.5), (0.8, 0.7)])
+@pytest.mark.parametrize(("bias", "wanted"), [(1.5, 1.0), (-1.5, 0.0), (0.0, 0.5), (0.3, 0.58)])
 def test_a_patch_of_one_paint_is_opaque_or_clear_as_a_whole_but_a_veil_stays(
     tmp_path: Path, bias: float, wanted: float
 ) -> None:
     flat = Frame(np.full((64, 96, 3), 200, np.uint8))
     alpha = find_alpha(flat, tiny_gcn(tmp_path / "w.safetensors", bias)).values
-    np.testing.assert_allclose(alpha, wanted, atol=0.02 if wanted in (0.5, 0.7) else 0)
+    np.testing.assert_allclose(alpha, wanted, atol=0.02 if wanted in (0.5, 0.58) else 0)
 
 
 def test_an_empty_frame_gives_an_empty_alpha_with_real_weights() -> None:

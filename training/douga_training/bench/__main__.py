@@ -117,7 +117,7 @@ def _scored(
     weights = Weights(args.weights_cel, args.weights_lines, args.device, args.true_masks, args.raw)
     answers = judge(folder / what, stems, weights, folder / "results" / what)
     print(f"\n{as_text(by_frame_table(answers))}")
-    command = f"python -m douga_training.bench {what} --frames {args.frames}"
+    command = f"python -m douga_training.bench {what} --frames {args.frames}" + " --raw" * args.raw
     if args.out is not None:
         print(f"frames: {folder / what}; results, errors and report.html: {folder / 'results' / what}")
     yield score_table(what, TITLES[what], command, answers, goals=goals, notes=(how, weights.describe()))

@@ -11,19 +11,19 @@ from pathlib import Path
 from torch import Tensor
 
 from douga.checkpoint import LoadedNetwork, WeightsInfo, load_network
-from douga.errors import CheckpointError
+from douga.errors import CheckpointError, InputError
 from douga.networks.gcn import GcnConfig, as_alpha
 
 
 def mix_weights(first: str | Path, second: str | Path, share: float) -> tuple[dict[str, Tensor], WeightsInfo]:
     """(1 - share) of the first weights and `share` of the second, as a state dict, and what they are.
 
-    first, second: files or names. Where one is of stage "cel" and the other a cutout of the same network, the
-    first is taken as the cutout that answers the same. All else that the header says is the first's. Raises
-    CheckpointError where they are not of one stage and network.
+    first, second: files or names. Of a "cel" and a "cutout" of one network, the cel is taken as the cutout
+    that answers the same. The rest of the header is the first's, or the cutout's. Raises CheckpointError if
+    they are not of one stage and network, InputError for a share below 0 or above 1.
     """
     if not 0 <= share <= 1:
-        raise CheckpointError(f"share {share}: give a number from 0 (all of the first) to 1")
+        raise InputError(f"share {share}: give a number from 0 (all of the first) to 1")
     one, other = load_network(first, "cpu", fused=False), load_network(second, "cpu", fused=False)
     stage = "cutout" if {one.info.stage, other.info.stage} == {"cel", "cutout"} else one.info.stage
     (state, config), (others, their_config) = _as_stage(one, stage), _as_stage(other, stage)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from douga.classes import AREA_CLASSES, NUM_CLASSES, DougaClass
 from douga.errors import InputError
-from douga.paint import vote_by_paint
+from douga.paint import mean_of_paints, vote_by_paint
 from douga.postprocess import clean_douga
 from douga.postprocess.thick_lines import fill_thick_lines
 
@@ -115,3 +115,18 @@ def test_a_frame_of_another_size_is_refused() -> None:
     planes = np.full((NUM_CLASSES, 20, 30), 0.1, np.float32)
     with pytest.raises(InputError, match=r"rgb: expected the frame, uint8 of shape \(20, 30, 3\)"):
         clean_douga(planes, np.zeros((30, 20, 3), np.uint8))
+
+
+def test_patches_of_one_paint_share_their_mean_and_the_lightest_of_too_many_keep_theirs() -> None:
+    values = np.array([[1.0], [0.0], [0.3]])
+    colour = np.array([[10.0, 0, 0], [10.0, 0, 0], [90.0, 0, 0]])
+    found = mean_of_paints(values, colour, np.array([3.0, 1.0, 1.0]), 1.5)
+    np.testing.assert_allclose(found, [[0.75], [0.75], [0.3]])
+
+    many = 20_000
+    weight = np.ones(many)
+    weight[-2:] = 5
+    values = np.arange(many, dtype=np.float64)[:, None]
+    found = mean_of_paints(values, np.zeros((many, 3)), weight, 1.5)
+    assert (found[3000:-2] == values[3000:-2]).all()
+    assert found[0] == found[-1]

@@ -113,6 +113,13 @@ def test_the_table_holds_every_variant_against_the_mean_of_the_bases(tmp_path: P
         ("no twins", "broadcast = 0.0", "0.450", "-0.150"),
     )
     assert "0.100 apart (standard deviation 0.071)" in table.notes[0]
+    assert table.notes[1] == "Of the plan, not trained: flat, without books."
+
+
+def test_a_score_that_the_frames_cannot_give_leaves_its_cell_open(tmp_path: Path) -> None:
+    plan = read_plan(written(tmp_path, TINY.replace('["iou"]', '["iou", "iou_book_fill"]')))
+    table = make_table(plan, [Outcome(BASE, 1, {"iou": 0.5, "score": 0.5})])
+    assert table.rows[0][2:] == ("0.500", "-", "")
 
 
 def test_a_tiny_plan_is_drawn_and_trained_and_a_second_time_only_read(

@@ -93,20 +93,28 @@ def make_table(plan: Plan, outcomes: Sequence[Outcome]) -> Table:
     """The mean of the bases, and a row a variant with how far its score lies from that."""
     bases = [outcome.scores for outcome in outcomes if outcome.variant == BASE]
     rest = [outcome for outcome in outcomes if outcome.variant != BASE]
-    middle = {name: mean(scores[name] for scores in bases) for name in ("score", *plan.scores)}
-    rows = [(BASE.name, _told(plan, BASE), *(f"{middle[name]:.3f}" for name in plan.scores), "")]
+    rows = [(BASE.name, _told(plan, BASE), *(_shown(bases, name) for name in plan.scores), "")]
     for outcome in rest:
-        figures = [f"{outcome.scores[name]:.3f}" if name in outcome.scores else "-" for name in plan.scores]
-        apart = outcome.scores["score"] - middle["score"]
+        figures = (_shown([outcome.scores], name) for name in plan.scores)
+        apart = outcome.scores["score"] - mean(scores["score"] for scores in bases)
         rows.append((outcome.variant.name, outcome.variant.describe(), *figures, f"{apart:+.3f}"))
+    trained = {outcome.variant for outcome in rest}
+    missing = [variant.name for variant in plan.variants if variant not in trained]
+    told = [f"Of the plan, not trained: {', '.join(missing)}."] if missing else []
     return Table(
         key=f"ablate-{plan.key}",
         title=plan.title,
         command=f"python -m douga_training.ablate training/ablations/{plan.key}.toml --repeats {len(bases)}",
         heads=("variant", "changed", *plan.scores, "score against base"),
         rows=tuple(rows),
-        notes=(_spread(bases), _how(plan)),
+        notes=(_spread(bases), *told, _how(plan)),
     )
+
+
+def _shown(scores: Sequence[dict[str, float]], name: str) -> str:
+    """Mean of a score; "-" where the frames that are judged by have nothing of that class."""
+    found = [each[name] for each in scores if name in each]
+    return f"{mean(found):.3f}" if found else "-"
 
 
 def _told(plan: Plan, variant: Variant) -> str:

@@ -90,6 +90,18 @@ def test_a_patch_of_one_paint_is_opaque_or_clear_as_a_whole_but_a_veil_stays(
     np.testing.assert_allclose(alpha, wanted, atol=0.02 if wanted in (0.5, 0.58) else 0)
 
 
+def test_a_paint_that_is_opaque_in_one_place_is_opaque_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rgb = np.full((60, 120, 3), (90, 140, 200), np.uint8)
+    rgb[10:50, 10:50] = rgb[10:50, 70:110] = (210, 90, 80)  # two sleeves, the second half seen
+    answer = np.full((60, 120), 0.05, np.float32)
+    answer[10:50, 10:50], answer[10:50, 70:110] = 0.95, 0.5
+    monkeypatch.setattr("douga.alpha.predict_near_borders", lambda *_, **__: answer)
+    found = find_alpha(Frame(rgb), tiny_gcn(tmp_path / "w.safetensors")).values
+    np.testing.assert_array_equal(found, (rgb == (210, 90, 80)).all(2))
+
+
 def test_an_empty_frame_gives_an_empty_alpha_with_real_weights() -> None:
     network = load_cutout_network("cel-small", "cpu")
     alpha = find_alpha(Frame(np.full((270, 480, 3), 255, np.uint8)), network)

@@ -18,6 +18,7 @@ _SPECK_SHARE = 64 / (1920 * 1080)
 # How far from a border of the small answer full resolution still decides: 48 px at 1920 x 1080.
 BORDER_CELLS = 8
 _CLEAR = 0.05  # by how much a paint must be rather cel than background, or the reverse
+_SURE, _SURE_SHARE = 0.9, 0.3  # an island without this share of pixels this surely cel is background
 
 
 def cel_probability(
@@ -49,7 +50,8 @@ def find_cel(
 ) -> CelMask:
     """Separate cel from background and books, without specks; what is of one paint is the one or the other.
 
-    The outline belongs to the cel with the whole of its ink. Returns a mask of the frame's size.
+    Islands of which the network is nowhere sure are none. The outline belongs to the cel with the whole of
+    its ink. Returns a mask of the frame's size.
 
     region: where it has to be exact; outside of it the context's small answer is enough. Otherwise as above.
     """
@@ -58,12 +60,26 @@ def find_cel(
     mask = (voted[1] >= 0.5).astype(np.uint8)
     speck_px = round(_SPECK_SHARE * mask.size)
     whole = 1 - without_specks(1 - without_specks(mask, speck_px), speck_px)
-    return CelMask(with_outline(whole, frame.rgb) * np.uint8(255))
+    return CelMask(with_outline(_sure_islands(whole, probability), frame.rgb) * np.uint8(255))
 
 
 def without_specks(mask: U8, speck_px: int) -> U8:
     """Drop the 8-connected islands of fewer than `speck_px` pixels from a (H, W) uint8 mask of 0 and 1."""
     _, label, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     keep = (stats[:, cv2.CC_STAT_AREA] >= speck_px).astype(np.uint8)
+    keep[0] = 0  # label 0 is what is not in the mask
+    return keep[label]
+
+
+def _sure_islands(mask: U8, probability: F32) -> U8:
+    """Drop islands that are half believed all over: furniture, signs and leaves that look somewhat like cels.
+
+    An island that the network did not see at all stays: it is there for its paint, which is cel elsewhere.
+    """
+    islands, label = cv2.connectedComponents(mask, connectivity=8)
+    size = np.bincount(label.reshape(-1), minlength=islands)
+    sure = np.bincount(label[probability >= _SURE], minlength=islands)
+    believed = np.bincount(label.reshape(-1), probability.reshape(-1), minlength=islands)
+    keep = ((sure >= _SURE_SHARE * size) | (believed < 0.5 * size)).astype(np.uint8)
     keep[0] = 0  # label 0 is what is not in the mask
     return keep[label]

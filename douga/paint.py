@@ -63,7 +63,7 @@ def patch_means(
     height, width = rgb.shape[:2]
     half_wh = (width + 1) // 2, (height + 1) // 2
     small = cv2.resize(rgb, half_wh, interpolation=cv2.INTER_AREA)
-    change = cv2.subtract(cv2.dilate(small, _CUBE), cv2.erode(small, _CUBE)).max(2)
+    change = brightest(cv2.subtract(cv2.dilate(small, _CUBE), cv2.erode(small, _CUBE)))
     flat = (change <= _SAME_PAINT).view(np.uint8)
     if lines is not None:
         flat[cv2.resize(lines * np.uint8(255), half_wh, interpolation=cv2.INTER_AREA) > 100] = 0
@@ -87,6 +87,12 @@ def patch_means(
     nearest = np.where(says[nearest], nearest, 0)
     at = np.repeat(np.repeat(nearest, 2, axis=0), 2, axis=1)[:height, :width]
     return at, {c: values.astype(np.float32) for c, values in mean.items()}
+
+
+def brightest(rgb: U8) -> U8:
+    """The largest of each pixel's three channels: (H, W, 3) uint8 -> (H, W) uint8."""
+    red, green, blue = cv2.split(rgb)
+    return cv2.max(cv2.max(red, green), blue)
 
 
 def _across(

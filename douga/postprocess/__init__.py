@@ -4,6 +4,8 @@ each.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +44,7 @@ _SPUR_PX = 3
 _SEAM_PX = 16
 _PINHOLE_PX = 24  # doubt inside of a thick line: each hole would become a ring of its skeleton
 _THICK = 1.3  # of the drawing's median line: a band that may be two lines side by side
+_DRAWN = (DougaClass.VISIBLE_LINE, DougaClass.BOOK_LINE)  # what is inked; all other lines are traced
 _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
 
@@ -73,16 +76,16 @@ def clean_douga(
     """
     _check(probabilities, rgb, cel, line_width_px)
     area_planes = {int(c): _plane(probabilities, c) for c in AREA_CLASSES}
-    line_probability = _line_probability(probabilities)
+    drawn, trace = _sum(probabilities, _DRAWN), _sum(probabilities, TRACE_CLASSES)
+    line_probability = cv2.add(drawn, trace)  # a line that could be of two classes is still a line
     lines_seen = (line_probability > 0.5).view(np.uint8)
     if rgb is not None:
         area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
-        drawn = _plane(probabilities, DougaClass.VISIBLE_LINE) + _plane(probabilities, DougaClass.BOOK_LINE)
         lines_seen = fill_thick_lines(lines_seen, (drawn > 0.5).view(np.uint8), rgb)
     raw_lines = padded(lines_seen)
     skeleton = drawn_path(raw_lines, line_width_px)
     if skeleton is None:
-        skeleton = _first_skeleton(without_pinholes(raw_lines, _PINHOLE_PX), _trace_excess(probabilities))
+        skeleton = _first_skeleton(without_pinholes(raw_lines, _PINHOLE_PX), _trace_excess(trace, drawn))
     skeleton = _tidy(skeleton, raw_lines, line_probability, line_width_px, gap_px, min_line_px)
     y, x = (axis - 1 for axis in np.divmod(line_pixels(skeleton), skeleton.shape[1]))
     votes = np.stack([probabilities[c][y, x] for c in LINE_CLASSES]).astype(np.float32)
@@ -128,11 +131,11 @@ def _plane(planes: NDArray[np.floating], c: int) -> F32:
     return planes[c].astype(np.float32, copy=False)
 
 
-def _line_probability(probabilities: NDArray[np.floating]) -> F32:
-    """How likely each pixel is a line of any class: a line that could be of two classes is still a line."""
-    total = _plane(probabilities, LINE_CLASSES[0]).copy()
-    for c in LINE_CLASSES[1:]:
-        cv2.add(total, _plane(probabilities, c), dst=total)
+def _sum(planes: NDArray[np.floating], classes: Sequence[DougaClass]) -> F32:
+    """How likely each pixel is of one of these classes, (H, W)."""
+    total = _plane(planes, classes[0]).copy()
+    for c in classes[1:]:
+        cv2.add(total, _plane(planes, c), dst=total)
     return total
 
 
@@ -148,13 +151,9 @@ def _best_area(planes: dict[int, F32]) -> U8:
     return ids
 
 
-def _trace_excess(probabilities: NDArray[np.floating]) -> F32:
+def _trace_excess(trace: F32, drawn: F32) -> F32:
     """By how much each pixel's surroundings are rather a trace line than a visible one, (H, W), -1 to 1."""
-    seen = _plane(probabilities, DougaClass.VISIBLE_LINE) + _plane(probabilities, DougaClass.BOOK_LINE)
-    trace = _plane(probabilities, TRACE_CLASSES[0]).copy()
-    for c in TRACE_CLASSES[1:]:
-        cv2.add(trace, _plane(probabilities, c), dst=trace)
-    return cv2.blur(cv2.subtract(trace, seen), (_SIDE_PX, _SIDE_PX))
+    return cv2.blur(cv2.subtract(trace, drawn), (_SIDE_PX, _SIDE_PX))
 
 
 def _first_skeleton(raw_lines: U8, trace_excess: F32) -> U8:

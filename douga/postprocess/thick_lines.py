@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from douga.paint import brightest
 from douga.types import U8
 
 _PEN_PX = 11  # thicker lines than this are shapes
@@ -26,7 +27,7 @@ def fill_thick_lines(lines: U8, seen: U8, rgb: U8) -> U8:
     gap = cv2.morphologyEx(seen, cv2.MORPH_CLOSE, pen) & (1 - lines)
     if not gap.any():
         return lines
-    bright = rgb.max(2)
+    bright = brightest(rgb)
     ink = bright <= cv2.add(cv2.erode(bright, np.ones((_PEN_PX, _PEN_PX), np.uint8)), _SAME_INK)
     count, part = cv2.connectedComponents(gap, connectivity=4, ltype=cv2.CV_32S)
     inside = gap.view(bool)

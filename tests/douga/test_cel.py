@@ -65,3 +65,18 @@ def test_a_paint_that_is_cel_in_one_place_is_cel_everywhere(monkeypatch: pytest.
     monkeypatch.setattr(cel, "cel_probability", lambda *_, **__: seen)
     found = find_cel(Frame(rgb, "sleeves"), cast(LoadedNetwork, None)).mask
     np.testing.assert_array_equal(found, np.where((rgb == (210, 90, 80)).all(2), 255, 0))
+
+
+def test_an_island_that_is_doubtful_all_over_is_no_cel(monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = np.full((60, 120, 3), (90, 140, 200), np.uint8)
+    rgb[10:50, 10:50] = (210, 90, 80)
+    rgb[10:50, 70:110] = (150, 90, 200)
+    seen = np.full((60, 120), 0.1, np.float32)
+    seen[10:50, 10:50], seen[10:50, 70:110] = 0.95, 0.7
+    monkeypatch.setattr(cel, "cel_probability", lambda *_, **__: seen)
+    nobody = cast(LoadedNetwork, None)
+    found = find_cel(Frame(rgb, "sign"), nobody).mask
+    np.testing.assert_array_equal(found, np.where((rgb == (210, 90, 80)).all(2), 255, 0))
+    seen[10:24, 70:110] = 0.95  # sure of a third of it
+    found = find_cel(Frame(rgb, "friend"), nobody).mask
+    np.testing.assert_array_equal(found, np.where((rgb == (90, 140, 200)).all(2), 0, 255))

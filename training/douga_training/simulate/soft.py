@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from douga.types import F32
 from douga_training.simulate.colours import rgb_of
 from douga_training.simulate.figure import Place
 from douga_training.simulate.film import SoftLayer, lay
@@ -20,7 +21,7 @@ from douga_training.simulate.veils import draw_veil
 from douga_training.simulate.wisps import draw_wisps
 
 # How often a frame has each. Wisps, veils and glass: a figure; no frame has cloth or glass more than twice.
-_WISPS, _VEIL, _GLASS, _GLOW, _SHIFT, _SWING = 0.8, 0.3, 0.4, 0.12, 0.14, 0.22
+_WISPS, _VEIL, _GLASS, _GLOW, _SHIFT, _SWING = 0.8, 0.3, 0.4, 0.25, 0.14, 0.22
 
 
 @dataclass(frozen=True)
@@ -82,16 +83,28 @@ def _glass(rng: np.random.Generator, place: Place, size_wh: tuple[int, int]) -> 
 
 
 def draw_glow(rng: np.random.Generator, art: CelArt) -> SoftLayer | None:
-    """An aura painted behind the cel: thick at its outline, nothing at a distance."""
+    """An aura painted behind the cel: thick at its outline, nothing at a distance.
+
+    It falls off at once, or stays even for a while and ends soon after; here and there it licks out further.
+    """
     solid = (art.alpha > 127).astype(np.uint8)
     if not solid.any():
         return None
     h, w = solid.shape
     away = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)
     reach = h * float(np.exp(rng.uniform(np.log(0.006), np.log(0.06))))
-    power = float(rng.uniform(0.8, 2.0))
-    strength = float(rng.uniform(0.4, 0.9))
-    alpha = strength * np.clip(1 - away / (3 * reach), 0, 1) * np.exp(-((away / reach) ** power))
+    power = float(np.exp(rng.uniform(np.log(0.8), np.log(6.0))))
+    strength = float(rng.uniform(0.25, 0.9))
+    reached = away / reach if rng.random() < 0.6 else away / (reach * _licks(rng, (h, w)))
+    alpha = strength * np.clip(1 - reached / 3, 0, 1) * np.exp(-(reached**power))
     rgb = np.empty((h, w, 3), np.uint8)
-    rgb[:] = rgb_of(rng.random(), rng.uniform(0.0, 0.6), 1.0)
+    rgb[:] = rgb_of(rng.random(), rng.uniform(0.0, 0.8), rng.uniform(0.8, 1.0))
     return SoftLayer(rgb, np.round(alpha * 255).astype(np.uint8), np.zeros((h, w), np.uint8), (0, 0), True)
+
+
+def _licks(rng: np.random.Generator, shape: tuple[int, int]) -> F32:
+    """How far an aura reaches, place by place, as (H, W) float32 about 1: taller than wide, as flames are."""
+    h, w = shape
+    rows, columns = int(rng.integers(3, 9)), int(rng.integers(8, 26))
+    coarse = rng.uniform(0.4, 1.8, (rows, columns)).astype(np.float32)
+    return cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC).clip(0.3, 2.2)

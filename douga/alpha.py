@@ -14,6 +14,7 @@ from douga.cel import BORDER_CELLS, find_cel
 from douga.checkpoint import LoadedNetwork
 from douga.cutout import Alpha, FindAlpha
 from douga.inference import OnStep, predict_near_borders
+from douga.ink import with_outline
 from douga.networks.gcn import Gcn
 from douga.paint import patch_means
 from douga.preprocess import to_tensor
@@ -29,16 +30,18 @@ _GRID_PX = 32
 # A paint is opaque wherever it lies from this mean on, and clear up to the other; between them it may be a
 # veil.
 _OPAQUE, _CLEAR = 0.6, 0.35
+_SOLID = 0.9  # what is at least so opaque has an outline that is opaque, as on any cel
 _SURE = 0.1  # by how much a paint must be rather the one than the other to be asked at all
 
 
 def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda share: None) -> Alpha:
     """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
 
-    A "gcn" sees the frame at its own size near the borders of what its context finds; then a paint that
-    is surely opaque or surely clear is so wherever it lies. BiRefNet and IS-Net see it at the area
-    that they were trained on, 1024 x 1024 px unless their recipe has another `seen_px`, and their answer is
-    brought back to its size; a larger frame is told so in its warnings. network: of
+    A "gcn" sees the frame at its own size near the borders of what its context finds; then a paint that is
+    surely opaque or surely clear is so wherever it lies, and the ink around what is opaque is opaque.
+    BiRefNet and IS-Net see it at the area that they were trained on, 1024 x 1024 px unless their recipe has
+    another `seen_px`, and their answer is brought back to its size; a larger frame is told so in its
+    warnings. network: of
     `douga.cutout_weights.load_cutout_network`.
     """
     if network.info.stage == "cel":
@@ -58,10 +61,12 @@ def without_haze(alpha: F32) -> F32:
 
 
 def _settled(alpha: F32, rgb: U8) -> F32:
-    """All of a paint that is surely opaque, nothing of one that is surely clear. (H, W)"""
+    """All of a paint that is surely opaque, with its outline; nothing of one that is surely clear. (H, W)"""
     at, means = patch_means({0: 1 - alpha, 1: alpha}, rgb, clear=_SURE, across=True)
     mean = np.where(at > 0, means[1][at], np.float32(0.5))
-    return np.where(mean >= _OPAQUE, np.float32(1), np.where(mean <= _CLEAR, np.float32(0), alpha))
+    out = np.where(mean >= _OPAQUE, np.float32(1), np.where(mean <= _CLEAR, np.float32(0), alpha))
+    opaque = (out >= _SOLID).astype(np.uint8)
+    return np.where(with_outline(opaque, rgb) > opaque, np.float32(1), out)
 
 
 def seen_size(size_hw: tuple[int, int], side_px: int = SEEN_PX) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from douga.errors import CheckpointError
 from douga.inference import Box, OnStep, predict_near_borders
 from douga.ink import with_outline
 from douga.paint import vote_by_paint
-from douga.preprocess import to_tensor
+from douga.preprocess import lifted, to_tensor
 from douga.types import F32, U8, CelMask, Frame
 
 # Islands and holes below this share of the frame are doubt, not drawing: 8 x 8 px at 1920 x 1080.
@@ -28,7 +28,7 @@ def cel_probability(
     region: Box | None = None,
     on_step: OnStep = lambda share: None,
 ) -> F32:
-    """How surely each pixel is cel. Returns (H, W) float32, 0 to 1.
+    """How surely each pixel is cel, of a night scene after lifting it. Returns (H, W) float32, 0 to 1.
 
     region, on_step: see `douga.inference.predict_near_borders`. Raises CheckpointError where the network is
     not one of stage one.
@@ -37,7 +37,7 @@ def cel_probability(
         raise CheckpointError(
             f"{network.path}: weights of stage {network.info.stage!r}; stage one needs 'cel' weights"
         )
-    image = to_tensor(frame.rgb)
+    image = to_tensor(lifted(frame.rgb))
     return predict_near_borders(network, image, cells=BORDER_CELLS, region=region, on_step=on_step)
 
 

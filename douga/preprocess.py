@@ -1,12 +1,14 @@
 """Frame <-> tensor, shared by training, evaluation and serving.
 
-The constants are fixed, never taken from an image: frames of one sequence must not flicker.
+The constants are fixed, never taken from an image: frames of one sequence must not flicker. Night scenes are
+lifted by their mean brightness, which hardly moves within a cut, and by nothing that jumps.
 """
 
 from __future__ import annotations
 
 from typing import Literal, get_args
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -19,6 +21,7 @@ INPUT_MODES: tuple[str, ...] = get_args(InputMode)
 
 _CENTRE = 0.5  # of colours in 0 to 1
 _SPREAD = 0.25
+_NIGHT = 0.25  # mean brightness below which a frame is lifted
 
 
 def input_channels(mode: str) -> int:
@@ -62,3 +65,16 @@ def _colours(rgb: U8) -> Tensor:
     """(H, W, 3) uint8 -> (3, H, W) float32"""
     colours = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1).float()
     return (colours / 255 - _CENTRE) / _SPREAD
+
+
+def lifted(rgb: U8) -> U8:
+    """A night scene as bright as a dim day, by one gamma; other frames as they are. (H, W, 3) uint8 sRGB.
+
+    The mean of the grey frame decides, 0 to 1: what is below 0.25 gets the gamma that brings it there.
+    """
+    mean = max(float(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).mean()) / 255, 1 / 255)
+    if mean >= _NIGHT:
+        return rgb
+    gamma = np.log(_NIGHT) / np.log(mean)
+    table = np.round(255 * (np.arange(256) / 255) ** gamma).astype(np.uint8)
+    return np.asarray(cv2.LUT(rgb, table), np.uint8)

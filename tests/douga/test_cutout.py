@@ -102,6 +102,19 @@ def test_a_paint_that_is_opaque_in_one_place_is_opaque_everywhere(
     np.testing.assert_array_equal(found, (rgb == (210, 90, 80)).all(2))
 
 
+def test_the_ink_around_what_is_opaque_is_opaque(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = np.full((60, 90, 3), (90, 140, 200), np.uint8)
+    rgb[10:50, 30:80] = (20, 18, 16)
+    rgb[14:46, 34:76] = (210, 90, 80)
+    answer = np.full((60, 90), 0.05, np.float32)
+    answer[12:48, 32:78] = 0.95  # the network's border runs in the middle of the line
+    monkeypatch.setattr("douga.alpha.predict_near_borders", lambda *_, **__: answer)
+    found = find_alpha(Frame(rgb), tiny_gcn(tmp_path / "w.safetensors")).values
+    np.testing.assert_array_equal(found[16:44, 30:80], 1)
+    assert not found[:, :29].any()
+    assert not found[:, 81:].any()
+
+
 def test_an_empty_frame_gives_an_empty_alpha_with_real_weights() -> None:
     network = load_cutout_network("cel-small", "cpu")
     alpha = find_alpha(Frame(np.full((270, 480, 3), 255, np.uint8)), network)

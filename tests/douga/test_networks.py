@@ -33,7 +33,7 @@ from douga.ink import with_outline
 from douga.lines import find_lines
 from douga.networks.cues import ClassicalCues
 from douga.networks.gcn import DetailRoad, Gcn, GcnConfig
-from douga.preprocess import INPUT_MODES, input_channels, to_rgb, to_tensor
+from douga.preprocess import INPUT_MODES, input_channels, lifted, to_rgb, to_tensor
 from douga.types import CelMask, Frame
 
 SMALL = GcnConfig(classes=10, kernel_size=5, width=8, context_stride=2, detail_width=8)
@@ -426,6 +426,19 @@ def test_a_mode_with_a_mask_needs_one_of_the_frames_size(mode: str) -> None:
 def test_an_unknown_mode_is_refused() -> None:
     with pytest.raises(InputError, match=r"'colour'; choose one of color, synthetic_cel"):
         to_tensor(RGB, mode="colour")
+
+
+def test_night_scenes_are_lifted_and_nothing_jumps() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(16, 16, 3)
+    np.testing.assert_array_equal(lifted(ramp), ramp)  # bright enough
+    night = ramp // 4
+    seen = lifted(night)
+    assert 0.2 < seen.mean() / 255 < 0.3
+    assert (np.diff(seen.reshape(-1, 3).astype(int), axis=0) >= 0).all()
+    assert lifted(np.zeros((4, 4, 3), np.uint8)).max() == 0
+    for value in range(55, 70):  # about the limit: a slightly brighter frame is seen slightly brighter
+        shades = [int(lifted(np.full((4, 4, 3), v, np.uint8))[0, 0, 0]) for v in (value, value + 1)]
+        assert abs(shades[1] - shades[0]) <= 2
 
 
 # -- the two stages ------------------------------------------------------------------------------------------

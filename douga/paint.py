@@ -38,7 +38,8 @@ def vote_by_paint(
     Returns new planes.
     """
     at, means = patch_means(planes, rgb, lines=lines, clear=clear, across=across)
-    return {c: np.where(at > 0, means[c][at], plane) for c, plane in planes.items()}
+    silent, index = (at == 0).view(np.uint8), at.astype(np.intp)
+    return {c: cv2.copyTo(plane, silent, means[c].take(index, mode="clip")) for c, plane in planes.items()}
 
 
 def patch_means(

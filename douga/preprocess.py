@@ -67,12 +67,14 @@ def _colours(rgb: U8) -> Tensor:
     return (colours / 255 - _CENTRE) / _SPREAD
 
 
-def lifted(rgb: U8) -> U8:
+def lifted(rgb: U8, like: U8 | None = None) -> U8:
     """A night scene as bright as a dim day, by one gamma; other frames as they are. (H, W, 3) uint8 sRGB.
 
-    The mean of the grey frame decides, 0 to 1: what is below 0.25 gets the gamma that brings it there.
+    The mean of the grey frame decides, 0 to 1: what is below 0.25 gets the gamma that brings it there. like:
+    (h, w, 3) uint8, the whole frame at any size, where rgb is a part of it.
     """
-    mean = max(float(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).mean()) / 255, 1 / 255)
+    frame = rgb if like is None else like
+    mean = max(float(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY).mean()) / 255, 1 / 255)
     if mean >= _NIGHT:
         return rgb
     gamma = np.log(_NIGHT) / np.log(mean)

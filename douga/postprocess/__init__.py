@@ -17,6 +17,7 @@ from douga.postprocess.agreement import settle_by_paint, vote_by_bounds
 from douga.postprocess.areas import classify_areas
 from douga.postprocess.branches import classify_lines
 from douga.postprocess.gaps import close_gaps
+from douga.postprocess.profiles import look_across, lost_lines, noise, vote_by_profile, without_mirages
 from douga.postprocess.skeleton import (
     around,
     drawn_path,
@@ -82,6 +83,10 @@ def clean_douga(
     if rgb is not None:
         area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
         lines_seen = fill_thick_lines(lines_seen, (drawn > 0.5).view(np.uint8), rgb)
+        if cel is not None:
+            level = noise(rgb, cel.mask)
+            lines_seen = without_mirages(lines_seen, rgb, level)
+            lines_seen = lines_seen | lost_lines(line_probability, lines_seen, rgb, cel.mask, level)
     raw_lines = padded(lines_seen)
     skeleton = drawn_path(raw_lines, line_width_px)
     if skeleton is None:
@@ -89,6 +94,8 @@ def clean_douga(
     skeleton = _tidy(skeleton, raw_lines, line_probability, line_width_px, gap_px, min_line_px)
     y, x = (axis - 1 for axis in np.divmod(line_pixels(skeleton), skeleton.shape[1]))
     votes = np.stack([probabilities[c][y, x] for c in LINE_CLASSES]).astype(np.float32)
+    if rgb is not None:
+        votes = vote_by_profile(votes, look_across(skeleton, line_pixels(skeleton), lines_seen, rgb))
     lines = unpadded(classify_lines(skeleton, votes, line_width_px))
     ids = classify_areas(_best_area(area_planes), area_planes, lines, skeleton, line_width_px, speck_px)
     if rgb is not None and cel is not None:

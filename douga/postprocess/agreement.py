@@ -18,6 +18,7 @@ from douga.types import F32, U8
 
 _SAME_PAINT = 3.0  # standard deviation of one paint's colours, in CIELAB of 8 bits a channel
 _ONE_PAINT = 20.0  # areas whose colours differ by more than this are painted in several, and say nothing
+_SURE = 0.9  # mean probability from which an area keeps its tone: the glint in an eye is as white as the eye
 _BORDER = 0.02  # what a pixel beside a line counts, which has some of the line's colour
 _ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
 
@@ -36,7 +37,8 @@ def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
     """Give areas of one paint one tone, flat, shadow or light: the likeliest, averaged over all of them.
 
     The mean of each area counts by the square root of its size, and the less the further its colour is from
-    the asking area's. Areas in several paints, colour fills, books, and what lies outside the cel stay.
+    the asking area's. Areas that are sure of their tone or in several paints, colour fills, books, and what
+    lies outside the cel stay.
 
     ids: (H, W) uint8 class ids, 255 on lines. planes: (H, W) float32 probabilities by area class. rgb: (H, W,
     3) uint8 sRGB, the frame. cel: (H, W) uint8, 0 or 255, its mask. Returns new ids.
@@ -74,7 +76,7 @@ def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8) -> U8:
         mean_of_paints(mean, colour[asked], weight, _SAME_PAINT).argmax(1)
     ]
     changed = np.zeros(count, bool)
-    changed[asked] = True
+    changed[asked[mean.max(1) < _SURE]] = True
     return np.where(changed[patch], value[patch], ids)
 
 

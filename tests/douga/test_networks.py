@@ -436,6 +436,7 @@ def test_night_scenes_are_lifted_and_nothing_jumps() -> None:
     assert 0.2 < seen.mean() / 255 < 0.3
     assert (np.diff(seen.reshape(-1, 3).astype(int), axis=0) >= 0).all()
     assert lifted(np.zeros((4, 4, 3), np.uint8)).max() == 0
+    np.testing.assert_array_equal(lifted(night[8:], like=night), seen[8:])  # a part as the whole
     for value in range(55, 70):  # about the limit: a slightly brighter frame is seen slightly brighter
         shades = [int(lifted(np.full((4, 4, 3), v, np.uint8))[0, 0, 0]) for v in (value, value + 1)]
         assert abs(shades[1] - shades[0]) <= 2

@@ -16,6 +16,7 @@ import torch
 from douga_training.augment import (
     Colours,
     Geometry,
+    at_night,
     erase_rectangles,
     erase_shapes,
     mistaken_mask,
@@ -305,6 +306,29 @@ def test_erasure_covers_the_picture_and_its_truth_alike(erase: Callable[..., tup
         assert (erased[gone] != 128).any(-1).mean() > 0.9
     assert (rgb == 128).all()
     assert (truth == 7).all()
+
+
+def test_night_darkens_all_views_alike_and_blackens_none() -> None:
+    ramp = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(16, 16, 3)
+    for seed in range(8):
+        frame, part = at_night([ramp, ramp[4:8]], np.random.default_rng(seed))
+        np.testing.assert_array_equal(part, frame[4:8])
+        assert 10 < frame.mean() < 0.75 * ramp.mean()
+        assert (np.diff(frame.mean(-1).ravel()) >= 0).all()
+        dim = at_night([ramp // 16], np.random.default_rng(seed))[0]
+        assert dim.mean() > 5
+
+
+def test_stage_one_learns_from_night_scenes_as_it_will_see_them(scenes: Path) -> None:
+    seen = {
+        stage: [
+            to_rgb(samples_of(recipe_of(scenes, stage, night=1.0, **QUIET))[number]["small"]).mean() / 255
+            for number in range(8)
+        ]
+        for stage in ("cel", "lines")
+    }
+    assert min(seen["cel"]) > 0.22
+    assert min(seen["lines"]) < 0.2  # stage two sees them as they are
 
 
 def test_texture_stays_on_its_layer() -> None:

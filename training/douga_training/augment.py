@@ -22,6 +22,8 @@ import albumentations as A
 
 U8 = NDArray[np.uint8]
 
+_BLACK = 0.08  # mean brightness below which nobody grades a scene
+
 
 class Colours:
     """Brightness, contrast and hue by albumentations: the same change for all views of one frame.
@@ -51,6 +53,19 @@ class Colours:
             self._change.set_random_seed(seed)
             changed.append(self._change(image=np.ascontiguousarray(view))["image"])
         return changed
+
+
+def at_night(views: list[U8], rng: np.random.Generator) -> list[U8]:
+    """Views of one frame, (H, W, 3) each, graded down as dusk and night are: darker, paler, mostly bluer."""
+    dark = rng.uniform(0.2, 0.6)
+    mean = max(float(views[0].mean()) / 255, 1e-3)
+    dark = max(dark, min(1.0, _BLACK / mean))
+    gain = dark * (rng.uniform((0.6, 0.7, 1.0), (1.0, 1.0, 1.5)) if rng.random() < 0.8 else np.ones(3))
+    gamma, lift, saturation = rng.uniform(0.9, 1.25), rng.uniform(0, 0.05), rng.uniform(0.4, 1.1)
+    level = lift + (1 - lift) * np.linspace(0, 1, 256)[:, None] ** gamma * gain
+    table = np.round(np.clip(level, 0, 1) * 255).astype(np.uint8).reshape(256, 1, 3)
+    mix = np.full((3, 3), (1 - saturation) / 3) + np.eye(3) * saturation
+    return [np.asarray(cv2.LUT(cv2.transform(np.ascontiguousarray(v), mix), table), np.uint8) for v in views]
 
 
 class Geometry:

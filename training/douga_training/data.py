@@ -19,10 +19,11 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from douga.classes import DougaClass
 from douga.errors import InputError
-from douga.preprocess import to_tensor
+from douga.preprocess import lifted, to_tensor
 from douga_training.augment import (
     Colours,
     Geometry,
+    at_night,
     erase_rectangles,
     erase_shapes,
     mistaken_mask,
@@ -153,9 +154,12 @@ class Samples(Dataset[dict[str, Tensor]]):
     def _cropped(self, picture: Picture, rng: np.random.Generator) -> dict[str, Tensor]:
         """A crop at native resolution, for networks whose context road sees no more than that."""
         side = self.recipe.crop_px
+        whole = picture.rgb
         x, y = _spot(picture.mask, side, side, rng)
         picture = self._changed(picture.part(x, y, side, side), rng)
         (rgb,) = self._coloured([picture.rgb], rng)
+        if self.recipe.stage == "cel":  # as stage one looks at frames in use
+            rgb = lifted(rgb, like=whole)
         return {"image": self._tensor(rgb, self._given_mask(picture, rng)), "ids": self._truth(picture)}
 
     def _framed(self, picture: Picture, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -176,6 +180,8 @@ class Samples(Dataset[dict[str, Tensor]]):
         masks = [given[y : y + side, x : x + side] for x, y, _, _ in cuts]
         # The colours change after the cuts: the small frame and its windows are far less work than all of it.
         small, *windows = self._coloured([small, *(part.rgb for part in parts)], rng)
+        if recipe.stage == "cel":  # as stage one looks at frames in use
+            small, *windows = (lifted(view, like=small) for view in (small, *windows))
         return {
             "small": self._tensor(small, cv2.resize(given, small_wh, interpolation=way)),
             "small_ids": self._small_truth(picture, ((small_wh[0] + 1) // 2, (small_wh[1] + 1) // 2)),
@@ -251,7 +257,11 @@ class Samples(Dataset[dict[str, Tensor]]):
         return Picture(rgb, ids, mask)
 
     def _coloured(self, views: list[U8], rng: np.random.Generator) -> list[U8]:
-        return views if self.validation else self.colours(views, rng)
+        if self.validation:
+            return views
+        if rng.random() < self.recipe.night:
+            views = at_night(views, rng)
+        return self.colours(views, rng)
 
 
 @lru_cache(maxsize=2)

@@ -38,6 +38,7 @@ _ABOVE_ZERO = (
 _SHARES = (
     *("dropout", "simulated", "broadcast", "flip", "affine", "brightness", "contrast", "colour", "wear"),
     *(
+        "night",
         "erase",
         "erase_shapes",
         "replace_background",
@@ -118,6 +119,7 @@ class Recipe:
     hue_deg: int = knob(20, "largest turn of the hue, degrees of 180")
     colour: float = knob(0.5, "chance that brightness, contrast and hue change")
     wear: float = knob(1.0, "share of what Kugler has not: saturation, gamma, channel swap, noise, JPEG")
+    night: float = knob(0.0, "chance that a frame is graded down to dusk or night")
     erase: float = knob(0.1, "chance that rectangles are erased from frame and truth")
     erase_shapes: float = knob(0.0, "chance that irregular shapes are erased from frame and truth")
     replace_background: float = knob(0.2, "chance that the cel is put over another frame's background")

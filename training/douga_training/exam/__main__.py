@@ -88,6 +88,7 @@ def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
     from douga_training.bench.scores import Weights, judge
     from douga_training.bench.tables import as_text, describe_machine
     from douga_training.exam import tables
+    from douga_training.exam.ceiling import ceiling
 
     weights = Weights(args.cel, args.lines, args.device)
     answers = judge(folder, stems, weights, args.build / "answers", draw_errors=args.errors)
@@ -100,6 +101,9 @@ def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
             what = f"{which} {kind}"
             rows["weights", what] = tables.figures(tables.total(answers[kind], which))
             rows |= {(who, what): found for who, found in _classical(folder, chosen, kind, what)}
+        if chosen:
+            best = ceiling(folder, chosen, args.build / "ceiling")
+            rows[tables.CEILING, f"{which} lossless"] = tables.figures(best.total)
     command = "python -m douga_training.exam" + "".join(
         f" --{n.replace('_', '-')} {getattr(args, n)}" for n in ("frames", "real_frames")
         if getattr(args, n) is not None
@@ -139,7 +143,8 @@ def _classical(
 _HOW = (
     "Lines: F1 of thinned lines within 2 px; fills: IoU; lines/areas: F1 of line pixels of any class. "
     "The rows without learning are given their best thresholds with the truth at hand, and line detectors "
-    "the true cel as well; the weights are given the frame alone."
+    "the true cel as well; the weights are given the frame alone. What is left of the true drawing after "
+    "cleaning stands last: no weights can do better."
 )
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from douga.classes import AREA_CLASSES, LINE_CLASSES, NUM_CLASSES, TRACE_CLASSES, DougaClass
 from douga.errors import InputError
 from douga.paint import vote_by_paint
-from douga.postprocess.agreement import settle_by_paint, vote_by_bounds
+from douga.postprocess.agreement import Borders, settle_by_paint, vote_by_bounds
 from douga.postprocess.areas import classify_areas
 from douga.postprocess.branches import classify_lines
 from douga.postprocess.gaps import close_gaps
@@ -62,11 +62,13 @@ def clean_douga(
     """Turn the line network's answer into a clean douga (Kugler, 5.7, with gap closing and the closed-area
     rule).
 
-    Lines or areas, with the frame at hand: patches of one paint to one class, thick lines filled -> skeleton
-    -> specks and spurs removed -> gaps closed -> class of each branch by vote -> width -> areas labelled ->
-    class of an area by averaged probability where its border is closed and the vote is clear. With the cel's
-    mask as well: areas of one paint to one class, trace lines to the kind of fill that they bound. The same
-    input gives the same output, and cleaning a cleaned map again, without its frame, leaves it as it is.
+    Lines or areas -> skeleton -> specks and spurs removed -> gaps closed -> class of each branch by vote ->
+    width -> areas labelled -> class of an area by averaged probability where its border is closed and the
+    vote is clear. With the frame at hand: patches of one paint to one class, thick lines filled, inked lines
+    told from steps of paint. With the cel's mask as well: lines where the frame shows nothing dropped, lines
+    that were half seen brought back where paints meet, areas of one paint to one class, trace lines to the
+    kind of fill that they bound. The same input gives the same output, and cleaning a cleaned map again,
+    without its frame, leaves it as it is.
 
     probabilities: (10, H, W) float32 or float16, 0 to 1, one plane a class of `DougaClass`, summing to 1.
     rgb: (H, W, 3) uint8 sRGB, the frame that they were seen in; its flat paints settle what the network
@@ -83,23 +85,27 @@ def clean_douga(
     if rgb is not None:
         area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
         lines_seen = fill_thick_lines(lines_seen, (drawn > 0.5).view(np.uint8), rgb)
-        if cel is not None:
-            level = noise(rgb, cel.mask)
-            lines_seen = without_mirages(lines_seen, rgb, level)
-            lines_seen = lines_seen | lost_lines(line_probability, lines_seen, rgb, cel.mask, level)
+    if rgb is not None and cel is not None:
+        level = noise(rgb, cel.mask)
+        lines_seen = without_mirages(lines_seen, rgb, level)
+        lines_seen = lines_seen | lost_lines(line_probability, lines_seen, rgb, cel.mask, level)
     raw_lines = padded(lines_seen)
     skeleton = drawn_path(raw_lines, line_width_px)
     if skeleton is None:
         skeleton = _first_skeleton(without_pinholes(raw_lines, _PINHOLE_PX), _trace_excess(trace, drawn))
     skeleton = _tidy(skeleton, raw_lines, line_probability, line_width_px, gap_px, min_line_px)
-    y, x = (axis - 1 for axis in np.divmod(line_pixels(skeleton), skeleton.shape[1]))
+    pixels = line_pixels(skeleton)
+    y, x = (axis - 1 for axis in np.divmod(pixels, skeleton.shape[1]))
     votes = np.stack([probabilities[c][y, x] for c in LINE_CLASSES]).astype(np.float32)
     if rgb is not None:
-        votes = vote_by_profile(votes, look_across(skeleton, line_pixels(skeleton), lines_seen, rgb))
+        across = look_across(skeleton, pixels, lines_seen, rgb)
+        votes = vote_by_profile(votes, across)
     lines = unpadded(classify_lines(skeleton, votes, line_width_px))
     ids = classify_areas(_best_area(area_planes), area_planes, lines, skeleton, line_width_px, speck_px)
     if rgb is not None and cel is not None:
-        ids = settle_by_paint(ids, area_planes, rgb, cel.mask)
+        trace_line = np.isin(lines[y, x], TRACE_CLASSES)
+        borders = Borders(y[trace_line], x[trace_line], across.direction[trace_line])
+        ids = settle_by_paint(ids, area_planes, rgb, cel.mask, borders)
         votes = vote_by_bounds(votes, lines[y, x], ids, y, x)
         lines = unpadded(classify_lines(skeleton, votes, line_width_px))
     return ClassMap(np.where(lines > 0, lines, ids))

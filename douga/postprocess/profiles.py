@@ -1,7 +1,7 @@
 """What the frame itself shows across a line: ink, a step from one paint to the next, or nothing at all.
 
-A visible line is inked: its colour is neither of the paints beside it, nor between the two. A trace line shows
-in the frame as nothing but the step between its paints. Where there is neither, there is no line.
+A visible line is inked: its colour is neither of the paints beside it, nor between the two. A trace line
+shows in the frame as nothing but the step between its paints. Where there is neither, there is no line.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ _SPECK_PX = 14  # a line no longer than this, hanging on nothing, has to show in
 _SPECK = (4.0, 2.0)  # by so much of 255, and so many times the frame's noise
 _LOST = (6.0, 2.0)  # the same for a line that the network only half saw
 _HALF_SEEN = 0.2  # its probability
-_SEVERAL_PAINTS = (5.0, 1.5)  # standard deviation of an area's brightness, of 255 and in noises: a line is lost
+_SEVERAL_PAINTS = (
+    5.0,
+    1.5,
+)  # standard deviation of an area's brightness, of 255 and in noises: a line is lost
 _LOST_PX = 6  # shorter ones are not looked for
 _BESIDE_PX = 3  # what lies this close to a line is that line
 
@@ -44,10 +47,12 @@ _BESIDE_PX = 3  # what lies this close to a line is that line
 class Profiles:
     """Colours across lines at N pixels. step: (N,) how far apart the paints beside the line are; ink: (N,)
     how far its own colours are from both and from the way between them. Both 0 to 442, float32, of sRGB.
+    direction: (N, 2) float32, unit vectors (x, y) across the line.
     """
 
     step: F32
     ink: F32
+    direction: F32
 
     @property
     def shown(self) -> F32:
@@ -58,20 +63,21 @@ class Profiles:
 def look_across(skeleton: U8, pixels: Index, lines: U8, rgb: U8) -> Profiles:
     """Look across lines.
 
-    skeleton: padded 0/1 mask, thin. pixels: (N,) flat indices into it. lines: (H, W) uint8, 1 on lines as they
-    were seen, for their thickness. rgb: (H, W, 3) uint8 sRGB, the frame.
+    skeleton: padded 0/1 mask, thin. pixels: (N,) flat indices into it. lines: (H, W) uint8, 1 on lines as
+    they were seen, for their thickness. rgb: (H, W, 3) uint8 sRGB, the frame.
     """
     y, x = (axis - 1 for axis in np.divmod(pixels, skeleton.shape[1]))
     half_px = cv2.distanceTransform(lines, cv2.DIST_L2, 3)[y, x]
-    across = _across(skeleton, pixels) * np.clip(half_px / _THIN_PX, 1, _THICKEST)[:, None]
-    at = np.stack([x, y], 1)[:, None] + across[:, None] * np.array([*_SIDES, *_MIDDLE])[:, None]
+    direction = _across(skeleton, pixels)
+    reach = np.clip(half_px / _THIN_PX, 1, _THICKEST)[:, None] * np.array([*_SIDES, *_MIDDLE])
+    at = np.stack([x, y], 1)[:, None] + direction[:, None] * reach[..., None]
     colours = _sampled(rgb, at.astype(np.float32))
     one, other, middle = np.median(colours[:, :3], 1), np.median(colours[:, 3:6], 1), colours[:, 6:]
     step = other - one
     square = (step**2).sum(1)
     share = np.einsum("nkc,nc->nk", middle - one[:, None], step) / np.maximum(square, 1e-3)[:, None]
     beside = middle - one[:, None] - np.clip(share, 0, 1)[..., None] * step[:, None]
-    return Profiles(np.sqrt(square), np.sqrt((beside**2).sum(2)).max(1))
+    return Profiles(np.sqrt(square), np.sqrt((beside**2).sum(2)).max(1), direction)
 
 
 def _across(skeleton: U8, pixels: Index) -> F32:
@@ -96,8 +102,9 @@ def _sampled(rgb: U8, at: F32) -> F32:
     parts = [
         cv2.remap(rgb, part[..., 0], part[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for part in np.array_split(at, len(at) // _AT_ONCE + 1)
+        if len(part)
     ]
-    return np.concatenate(parts).astype(np.float32)
+    return np.concatenate(parts).astype(np.float32) if parts else np.zeros((*at.shape[:2], 3), np.float32)
 
 
 def vote_by_profile(votes: F32, seen: Profiles) -> F32:
@@ -119,7 +126,7 @@ def vote_by_profile(votes: F32, seen: Profiles) -> F32:
 
 
 def noise(rgb: U8, cel: U8) -> float:
-    """Grain and compression of a frame's paints: a typical distance of a pixel from its neighbours, of 255."""
+    """Grain and compression of a cel's paints: a typical distance of a pixel from its neighbours, of 255."""
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     apart = cv2.absdiff(grey, cv2.medianBlur(grey, 5))[::2, ::2][cel[::2, ::2] > 0]
     return float(np.median(apart)) * 3**0.5 if len(apart) else 0.0
@@ -147,7 +154,7 @@ def without_mirages(lines: U8, rgb: U8, noise_level: float) -> U8:
 def lost_lines(line_probability: F32, lines: U8, rgb: U8, cel: U8, noise_level: float) -> U8:
     """Lines that the network only half saw, where paints meet that no line parts yet.
 
-    An area is painted in one paint; where several are in it, a line between them is missing. line_probability:
+    An area is of one paint; where several are in it, a line between them is missing. line_probability:
     (H, W) float32, 0 to 1. lines: (H, W) uint8, 0 or 1, those that were seen. cel: (H, W) uint8, 0 or 255.
     Returns lines to add, (H, W) uint8, 0 or 1, one pixel wide.
     """
@@ -170,7 +177,7 @@ def lost_lines(line_probability: F32, lines: U8, rgb: U8, cel: U8, noise_level: 
 
 
 def _in_several_paints(lines: U8, rgb: U8, cel: U8, spread: float) -> U8:
-    """Where areas between lines are painted in colours that stray by more than `spread`. Returns (H, W) 0/1."""
+    """Where areas between lines have colours that stray by more than `spread`. Returns (H, W) 0/1."""
     free = cv2.erode((1 - lines) & (cel > 0).view(np.uint8), np.ones((3, 3), np.uint8))
     count, area = cv2.connectedComponents((1 - lines) & (cel > 0).view(np.uint8), connectivity=4)
     inside = np.flatnonzero(free[::2, ::2].reshape(-1))  # a quarter of the pixels is enough

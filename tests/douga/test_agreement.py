@@ -9,7 +9,7 @@ import pytest
 from douga.classes import AREA_CLASSES, NUM_CLASSES, DougaClass
 from douga.errors import InputError
 from douga.postprocess import clean_douga
-from douga.postprocess.agreement import settle_by_paint, vote_by_bounds
+from douga.postprocess.agreement import Borders, settle_by_paint, vote_by_bounds
 from douga.types import F32, U8, CelMask
 
 FLAT, SHADE, LIGHT = DougaClass.FLAT, DougaClass.SHADING_FILL, DougaClass.HIGHLIGHT_FILL
@@ -32,6 +32,16 @@ def sheet(paints: list[tuple[int, int, int]], said: list[tuple[int, float]], siz
     return ids, planes, rgb, np.full(ids.shape, 255, np.uint8)
 
 
+NOWHERE = Borders(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 2), np.float32))
+
+
+def between(first: int, size_px: int = 20) -> Borders:
+    """A trace line between a box of the sheet and the next one."""
+    y = np.arange(2, size_px - 2)
+    right = np.tile(np.array([1, 0], np.float32), (len(y), 1))
+    return Borders(y, np.full(len(y), (first + 1) * size_px), right)
+
+
 def kinds(ids: U8, boxes: int, size_px: int = 20) -> list[int]:
     """The class in the middle of each box."""
     return [int(ids[size_px // 2, i * size_px + size_px // 2]) for i in range(boxes)]
@@ -41,21 +51,36 @@ def test_an_area_is_what_the_others_of_its_paint_are() -> None:
     ids, planes, rgb, cel = sheet(
         [SHADOW, SHADOW, SHADOW, SKIN], [(SHADE, 0.9), (SHADE, 0.8), (FLAT, 0.5), (FLAT, 0.9)]
     )
-    found = settle_by_paint(ids, planes, rgb, cel)
+    found = settle_by_paint(ids, planes, rgb, cel, NOWHERE)
     assert kinds(found, 4) == [SHADE, SHADE, SHADE, FLAT]
     np.testing.assert_array_equal(found == LINE, ids == LINE)
 
 
+def test_an_area_that_is_sure_of_its_tone_keeps_it() -> None:
+    ids, planes, rgb, cel = sheet([SKIN, SKIN, SKIN], [(FLAT, 0.95), (FLAT, 0.95), (LIGHT, 0.95)])
+    assert kinds(settle_by_paint(ids, planes, rgb, cel, NOWHERE), 3) == [FLAT, FLAT, LIGHT]
+    ids, planes, rgb, cel = sheet([SKIN, SKIN, SKIN], [(FLAT, 0.95), (FLAT, 0.95), (LIGHT, 0.7)])
+    assert kinds(settle_by_paint(ids, planes, rgb, cel, NOWHERE), 3) == [FLAT, FLAT, FLAT]
+
+
+@pytest.mark.parametrize(("believed", "doubted"), [(FLAT, SHADE), (SHADE, FLAT)])
+def test_a_shadow_is_the_darker_side_of_a_trace_line(believed: DougaClass, doubted: DougaClass) -> None:
+    ids, planes, rgb, cel = sheet([SKIN, SHADOW], [(believed, 0.5), (believed, 0.5)])
+    planes[doubted][planes[believed] > 0.4] = 0.35
+    assert kinds(settle_by_paint(ids, planes, rgb, cel, NOWHERE), 2) == [believed, believed]
+    assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0)), 2) == [FLAT, SHADE]
+
+
 def test_another_paint_has_no_say() -> None:
     ids, planes, rgb, cel = sheet([SHADOW, OTHER, SKIN], [(SHADE, 0.99), (FLAT, 0.4), (LIGHT, 0.4)])
-    np.testing.assert_array_equal(settle_by_paint(ids, planes, rgb, cel), ids)
+    np.testing.assert_array_equal(settle_by_paint(ids, planes, rgb, cel, NOWHERE), ids)
 
 
 def test_compressed_paints_are_still_one_paint() -> None:
     ids, planes, rgb, cel = sheet([SHADOW, SHADOW, SHADOW], [(SHADE, 0.9), (SHADE, 0.9), (FLAT, 0.5)])
     noise = np.random.default_rng(0).normal(0, 4, rgb.shape)
     worn = np.clip(rgb + noise, 0, 255).astype(np.uint8)
-    assert kinds(settle_by_paint(ids, planes, worn, cel), 3) == [SHADE] * 3
+    assert kinds(settle_by_paint(ids, planes, worn, cel, NOWHERE), 3) == [SHADE] * 3
 
 
 def test_outside_the_cel_in_books_and_in_many_colours_nothing_changes() -> None:
@@ -65,13 +90,13 @@ def test_outside_the_cel_in_books_and_in_many_colours_nothing_changes() -> None:
     )
     cel[:, 20:40] = 0
     rgb[:, 60:] = np.random.default_rng(0).integers(0, 256, rgb[:, 60:].shape)
-    np.testing.assert_array_equal(settle_by_paint(ids, planes, rgb, cel), ids)
-    np.testing.assert_array_equal(settle_by_paint(ids, planes, rgb, np.zeros_like(cel)), ids)
+    np.testing.assert_array_equal(settle_by_paint(ids, planes, rgb, cel, NOWHERE), ids)
+    np.testing.assert_array_equal(settle_by_paint(ids, planes, rgb, np.zeros_like(cel), NOWHERE), ids)
 
 
 def test_large_areas_are_sampled_and_answer_the_same() -> None:
     said = [(SHADE, 0.9), (SHADE, 0.9), (FLAT, 0.5)]
-    found = settle_by_paint(*sheet([SHADOW] * 3, said, 120))
+    found = settle_by_paint(*sheet([SHADOW] * 3, said, 120), NOWHERE)
     assert kinds(found, 3, 120) == [SHADE] * 3
 
 

@@ -34,3 +34,4 @@ FILL_CLASSES = tuple(c for c in DougaClass if c >= 6)
 AREA_CLASSES = (DougaClass.FLAT, *FILL_CLASSES)
 # Lines that the painters need but that nobody sees in the finished frame.
 TRACE_CLASSES = (DougaClass.SHADING_LINE, DougaClass.COLOR_EDGE, DougaClass.HIGHLIGHT_LINE)
+DRAWN_CLASSES = (DougaClass.VISIBLE_LINE, DougaClass.BOOK_LINE)  # what is inked; all other lines are traced

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import AREA_CLASSES, LINE_CLASSES, NUM_CLASSES, TRACE_CLASSES, DougaClass
+from douga.classes import AREA_CLASSES, DRAWN_CLASSES, LINE_CLASSES, NUM_CLASSES, TRACE_CLASSES, DougaClass
 from douga.errors import InputError
 from douga.paint import vote_by_paint
 from douga.postprocess.agreement import Borders, settle_by_paint, vote_by_bounds
@@ -45,7 +45,6 @@ _SPUR_PX = 3
 _SEAM_PX = 16
 _PINHOLE_PX = 24  # doubt inside of a thick line: each hole would become a ring of its skeleton
 _THICK = 1.3  # of the drawing's median line: a band that may be two lines side by side
-_DRAWN = (DougaClass.VISIBLE_LINE, DougaClass.BOOK_LINE)  # what is inked; all other lines are traced
 _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
 
@@ -79,7 +78,7 @@ def clean_douga(
     """
     _check(probabilities, rgb, cel, line_width_px)
     area_planes = {int(c): _plane(probabilities, c) for c in AREA_CLASSES}
-    drawn, trace = _sum(probabilities, _DRAWN), _sum(probabilities, TRACE_CLASSES)
+    drawn, trace = _sum(probabilities, DRAWN_CLASSES), _sum(probabilities, TRACE_CLASSES)
     line_probability = cv2.add(drawn, trace)  # a line that could be of two classes is still a line
     lines_seen = (line_probability > 0.5).view(np.uint8)
     if rgb is not None:

@@ -1,7 +1,7 @@
 """What the areas and lines of one drawing say about each other.
 
 A character's colour model has few paints, and each is one tone of one thing. So areas of one paint are of one
-class wherever they lie, and a trace line is of the kind of the fill that it bounds.
+class wherever they lie, and a line is of the kind of the fill that it bounds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import TRACE_CLASSES, DougaClass
+from douga.classes import DRAWN_CLASSES, TRACE_CLASSES, DougaClass
 from douga.paint import mean_of_paints
 from douga.types import F32, U8
 
@@ -35,9 +35,11 @@ _FILL_OF = {
     DougaClass.SHADING_LINE: DougaClass.SHADING_FILL,
     DougaClass.COLOR_EDGE: DougaClass.COLOR_FILL,
     DougaClass.HIGHLIGHT_LINE: DougaClass.HIGHLIGHT_FILL,
+    DougaClass.BOOK_LINE: DougaClass.BOOK_FILL,
 }
 _SIDE_PX = 4  # how far to either side of a line its areas are looked for
-_BOUND = 4.0  # what a fill beside a trace line counts, against the network's own vote for its kind
+# What a fill beside a line counts, against the network's own vote for its kind.
+_BOUND = dict.fromkeys(_FILL_OF.values(), 4.0) | {DougaClass.BOOK_FILL: 8.0}
 
 
 @dataclass(frozen=True)
@@ -160,25 +162,26 @@ def _colours(
 
 
 def vote_by_bounds(votes: F32, kinds: U8, ids: U8, y: NDArray[np.intp], x: NDArray[np.intp]) -> F32:
-    """Share the votes for trace lines out anew, by the fills that the lines bound.
+    """Share the votes for lines out anew, by the fills that they bound: a shadow by a shading line, a book by
+    a book line.
 
     votes: (5, N) float32, of the line classes at N pixels of the skeleton. kinds: (N,) uint8, the classes
-    that they have by these votes; pixels of visible and book lines keep their votes. ids: (H, W) uint8, the
+    that they have by these votes: trace lines stay trace lines, and inked lines inked. ids: (H, W) uint8, the
     areas, 255 on lines. y, x: (N,), where the pixels are. Returns new votes, of the same sums.
     """
-    trace = np.isin(kinds, TRACE_CLASSES)
-    if not trace.any():
-        return votes
-    rows = np.array(TRACE_CLASSES) - 1
-    side = 2 * _SIDE_PX + 1
-    beside = np.stack(
-        [
-            cv2.boxFilter((ids == _FILL_OF[c]).astype(np.float32), -1, (side, side))[y[trace], x[trace]]
-            for c in TRACE_CLASSES
-        ]
-    )
-    own = votes[rows][:, trace]
-    wanted = own + _BOUND * beside
     out = votes.copy()
-    out[np.ix_(rows, np.flatnonzero(trace))] = wanted * (own.sum(0) / np.maximum(wanted.sum(0), 1e-6))
+    for group in (TRACE_CLASSES, DRAWN_CLASSES):
+        asked = np.flatnonzero(np.isin(kinds, group))
+        rows = np.array(group) - 1
+        own = votes[np.ix_(rows, asked)]
+        wanted = own + np.stack([_bound(c, ids)[y[asked], x[asked]] for c in group])
+        out[np.ix_(rows, asked)] = wanted * (own.sum(0) / np.maximum(wanted.sum(0), 1e-6))
     return out
+
+
+def _bound(line: DougaClass, ids: U8) -> F32:
+    """How much of a line's fill lies around each pixel, (H, W), as votes."""
+    fill, side = _FILL_OF.get(line), 2 * _SIDE_PX + 1
+    if fill is None or not (ids == fill).any():
+        return np.zeros(ids.shape, np.float32)
+    return cv2.boxFilter((ids == fill).astype(np.float32), -1, (side, side)) * _BOUND[fill]

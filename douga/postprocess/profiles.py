@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import TRACE_CLASSES, DougaClass
+from douga.classes import DRAWN_CLASSES, TRACE_CLASSES
 from douga.postprocess.skeleton import Index, line_pixels, padded, thin
 from douga.types import F32, U8
 
@@ -22,7 +22,6 @@ _THIN_PX = 1.5  # half the thickness of a line for which these lengths are meant
 _THICKEST = 4.0  # times a thin line
 _REACH_PX = 3  # along how much of a line its direction is taken, to either side
 _AT_ONCE = 8192  # rows of samples; cv2.remap takes no image of more than 32767
-_DRAWN = (DougaClass.VISIBLE_LINE, DougaClass.BOOK_LINE)
 
 # Votes: log-odds of ink against a mere step.
 _NOISE = 2.0  # of 255: differences of colour that say nothing
@@ -115,7 +114,7 @@ def vote_by_profile(votes: F32, seen: Profiles) -> F32:
     """
     ratio = (seen.ink + _NOISE) / (np.minimum(seen.step, _STEEP) + 2 * _NOISE)
     odds = np.exp(np.clip(_WEIGHT * np.log(ratio / _EVEN), -_MOST, _MOST)).astype(np.float32)
-    drawn, trace = np.array(_DRAWN) - 1, np.array(TRACE_CLASSES) - 1
+    drawn, trace = np.array(DRAWN_CLASSES) - 1, np.array(TRACE_CLASSES) - 1
     of_drawn, of_trace = votes[drawn].sum(0), votes[trace].sum(0)
     both = of_drawn + of_trace
     now_drawn = both * of_drawn * odds / np.maximum(of_drawn * odds + of_trace, 1e-6)

@@ -120,6 +120,19 @@ def test_a_trace_line_is_of_the_kind_of_the_fill_beside_it() -> None:
     np.testing.assert_allclose(vote_by_bounds(votes, trace, nothing, y, x), votes, rtol=1e-5)
 
 
+def test_a_line_beside_a_book_is_the_books() -> None:
+    ids = np.zeros((20, 40), np.uint8)
+    ids[:, 20:] = DougaClass.BOOK_FILL
+    ids[:, 19:22] = LINE
+    votes = np.zeros((5, 20), np.float32)
+    votes[DougaClass.VISIBLE_LINE - 1], votes[DougaClass.BOOK_LINE - 1] = 0.8, 0.1
+    inked = np.full(20, DougaClass.VISIBLE_LINE, np.uint8)
+    for x, kind in ((20, DougaClass.BOOK_LINE), (5, DougaClass.VISIBLE_LINE)):
+        found = vote_by_bounds(votes, inked, ids, np.arange(20), np.full(20, x))
+        assert (found.argmax(0) + 1 == kind).all()
+        np.testing.assert_allclose(found.sum(0), votes.sum(0), rtol=1e-5)
+
+
 def drawing() -> tuple[F32, U8, CelMask]:
     """Two boxes with a shadow each; the network doubts the second, and takes its line for light."""
     probabilities = np.zeros((NUM_CLASSES, 80, 160), np.float32)

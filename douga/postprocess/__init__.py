@@ -45,6 +45,13 @@ _SPUR_PX = 3
 _SEAM_PX = 16
 _PINHOLE_PX = 24  # doubt inside of a thick line: each hole would become a ring of its skeleton
 _THICK = 1.3  # of the drawing's median line: a band that may be two lines side by side
+# How much more a fill costs in training than flat paint does (training/recipes/lines-small.toml).
+_TAUGHT = {
+    DougaClass.SHADING_FILL: 2.0,
+    DougaClass.COLOR_FILL: 4.0,
+    DougaClass.HIGHLIGHT_FILL: 5.0,
+    DougaClass.BOOK_FILL: 1.5,
+}
 _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
 
@@ -77,7 +84,7 @@ def clean_douga(
     InputError where the shape, the type or a width does not fit.
     """
     _check(probabilities, rgb, cel, line_width_px)
-    area_planes = {int(c): _plane(probabilities, c) for c in AREA_CLASSES}
+    area_planes = _weighed(probabilities)
     drawn, trace = _sum(probabilities, DRAWN_CLASSES), _sum(probabilities, TRACE_CLASSES)
     line_probability = cv2.add(drawn, trace)  # a line that could be of two classes is still a line
     lines_seen = (line_probability > 0.5).view(np.uint8)
@@ -141,6 +148,14 @@ def _check(
 
 def _plane(planes: NDArray[np.floating], c: int) -> F32:
     return planes[c].astype(np.float32, copy=False)
+
+
+def _weighed(planes: NDArray[np.floating]) -> dict[int, F32]:
+    """Probabilities of the area classes, (H, W) each, with training's zeal for rare fills half taken back."""
+    areas = {int(c): _plane(planes, c) * np.float32(_TAUGHT.get(c, 1.0) ** -0.5) for c in AREA_CLASSES}
+    total, weighed = _sum(planes, AREA_CLASSES), np.sum([*areas.values()], 0)
+    scale = cv2.divide(total, cv2.max(weighed, 1e-6))
+    return {c: cv2.multiply(plane, scale) for c, plane in areas.items()}
 
 
 def _sum(planes: NDArray[np.floating], classes: Sequence[DougaClass]) -> F32:

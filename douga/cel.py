@@ -18,7 +18,8 @@ _SPECK_SHARE = 64 / (1920 * 1080)
 # How far from a border of the small answer full resolution still decides: 48 px at 1920 x 1080.
 BORDER_CELLS = 8
 _CLEAR = 0.05  # by how much a paint must be rather cel than background, or the reverse
-_SURE, _SURE_SHARE = 0.9, 0.3  # an island without this share of pixels this surely cel is background
+_SURE, _SURE_SHARE = 0.9, 0.3  # an island without this share of pixels this surely cel is background,
+_OF_ALL = 0.5  # or without this share of what the whole mask has, where all of it is doubtful
 
 
 def cel_probability(
@@ -74,12 +75,14 @@ def without_specks(mask: U8, speck_px: int) -> U8:
 def _sure_islands(mask: U8, probability: F32) -> U8:
     """Drop islands that are half believed all over: furniture, signs and leaves that look somewhat like cels.
 
-    An island that the network did not see at all stays: it is there for its paint, which is cel elsewhere.
+    An island that the network did not see at all stays: it is there for its paint, which is cel elsewhere. So
+    does the surest island of a frame in which the network is sure of none.
     """
     islands, label = cv2.connectedComponents(mask, connectivity=8)
     size = np.bincount(label.reshape(-1), minlength=islands)
     sure = np.bincount(label[probability >= _SURE], minlength=islands)
     believed = np.bincount(label.reshape(-1), probability.reshape(-1), minlength=islands)
-    keep = ((sure >= _SURE_SHARE * size) | (believed < 0.5 * size)).astype(np.uint8)
+    least = min(_SURE_SHARE, _OF_ALL * sure[1:].sum() / max(1, size[1:].sum()))
+    keep = ((sure >= least * size) | (believed < 0.5 * size)).astype(np.uint8)
     keep[0] = 0  # label 0 is what is not in the mask
     return keep[label]

@@ -80,3 +80,20 @@ def test_an_island_that_is_doubtful_all_over_is_no_cel(monkeypatch: pytest.Monke
     seen[10:24, 70:110] = 0.95  # sure of a third of it
     found = find_cel(Frame(rgb, "friend"), nobody).mask
     np.testing.assert_array_equal(found, np.where((rgb == (90, 140, 200)).all(2), 0, 255))
+
+
+def test_a_frame_that_is_doubtful_as_a_whole_keeps_its_surest_drawing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rgb = np.full((60, 120, 3), (90, 140, 200), np.uint8)
+    rgb[10:50, 10:50] = (210, 90, 80)
+    rgb[10:50, 70:110] = (150, 90, 200)
+    seen = np.full((60, 120), 0.1, np.float32)
+    seen[10:50, 10:50] = seen[10:50, 70:110] = 0.7
+    monkeypatch.setattr(cel, "cel_probability", lambda *_, **__: seen)
+    nobody = cast(LoadedNetwork, None)
+    found = find_cel(Frame(rgb, "night"), nobody).mask
+    np.testing.assert_array_equal(found, np.where((rgb == (90, 140, 200)).all(2), 0, 255))
+    seen[10:14, 10:50] = 0.95  # a little of one of them is sure
+    found = find_cel(Frame(rgb, "night"), nobody).mask
+    np.testing.assert_array_equal(found, np.where((rgb == (210, 90, 80)).all(2), 255, 0))

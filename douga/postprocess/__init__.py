@@ -84,9 +84,9 @@ def clean_douga(
     InputError where the shape, the type or a width does not fit.
     """
     _check(probabilities, rgb, cel, line_width_px)
-    area_planes = _weighed(probabilities)
     drawn, trace = _sum(probabilities, DRAWN_CLASSES), _sum(probabilities, TRACE_CLASSES)
     line_probability = cv2.add(drawn, trace)  # a line that could be of two classes is still a line
+    area_planes = _weighed(probabilities, line_probability)
     lines_seen = (line_probability > 0.5).view(np.uint8)
     if rgb is not None:
         area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
@@ -150,12 +150,15 @@ def _plane(planes: NDArray[np.floating], c: int) -> F32:
     return planes[c].astype(np.float32, copy=False)
 
 
-def _weighed(planes: NDArray[np.floating]) -> dict[int, F32]:
+def _weighed(planes: NDArray[np.floating], line_probability: F32) -> dict[int, F32]:
     """Probabilities of the area classes, (H, W) each, with training's zeal for rare fills half taken back."""
-    areas = {int(c): _plane(planes, c) * np.float32(_TAUGHT.get(c, 1.0) ** -0.5) for c in AREA_CLASSES}
-    total, weighed = _sum(planes, AREA_CLASSES), np.sum([*areas.values()], 0)
-    scale = cv2.divide(total, cv2.max(weighed, 1e-6))
-    return {c: cv2.multiply(plane, scale) for c, plane in areas.items()}
+    areas: dict[int, F32] = {}
+    total = np.full(line_probability.shape, 1e-6, np.float32)
+    for c in AREA_CLASSES:
+        areas[c] = cv2.multiply(_plane(planes, c), _TAUGHT.get(c, 1.0) ** -0.5)
+        cv2.add(total, areas[c], dst=total)
+    scale = cv2.divide(1 - line_probability, total, dst=total)
+    return {c: cv2.multiply(plane, scale, dst=plane) for c, plane in areas.items()}
 
 
 def _sum(planes: NDArray[np.floating], classes: Sequence[DougaClass]) -> F32:

@@ -136,7 +136,8 @@ def see_them_end(family: list[psutil.Process]) -> None:
     agents = []
     for process in family:
         with suppress(psutil.Error):
-            if any(title in process.cmdline()[0] for title in ("DashboardAgent", "RuntimeEnvAgent")):
+            name = "".join(process.cmdline()[:1])  # nothing while it starts or ends
+            if "DashboardAgent" in name or "RuntimeEnvAgent" in name:
                 agents.append(process)
     others = [process for process in family if process not in agents]
     assert others

@@ -41,8 +41,7 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
     surely opaque or surely clear is so wherever it lies, and the ink around what is opaque is opaque.
     BiRefNet and IS-Net see it at the area that they were trained on, 1024 x 1024 px unless their recipe has
     another `seen_px`, and their answer is brought back to its size; a larger frame is told so in its
-    warnings. network: of
-    `douga.cutout_weights.load_cutout_network`.
+    warnings. network: of `douga.cutout_weights.load_cutout_network`.
     """
     if network.info.stage == "cel":
         mask = find_cel(frame, network, on_step=on_step).mask

@@ -13,9 +13,11 @@ import pytest
 from douga_training.bench.tables import as_text
 from douga_training.exam import classical, tables
 from douga_training.exam.__main__ import main
+from douga_training.exam.ceiling import ceiling
 from douga_training.exam.frames import build, draw
 from douga_training.exam.recipe import SHOTS, Exam, Question, read_exam
 from douga_training.simulate.production import Production
+from douga_training.simulate.store import write_production
 
 from douga.classes import DougaClass
 from douga.errors import InputError, RecipeError
@@ -112,6 +114,17 @@ def evaluation(twins: tuple[Production, Production], worse: bool) -> Evaluation:
     return Evaluation(Path("p"), Path("t"), 2.0, {CLOSE.stem: score}, ())
 
 
+def test_what_cleaning_leaves_of_the_truth_is_nearly_all_of_it(
+    twins: tuple[Production, Production], tmp_path: Path
+) -> None:
+    write_production(tmp_path / "truth", twins[0], None)
+    stem = next((tmp_path / "truth" / "frame").glob("*.png")).stem
+    left = ceiling(tmp_path / "truth", [stem], tmp_path / "out").total
+    assert left.cel.share == 1
+    assert 0.8 < left.lines["visible_line"].f1 <= 1
+    assert 0.3 < left.areas.share < 1  # lines of 3 px close small ones
+
+
 def test_the_table_has_a_row_each_and_tells_misses(
     twins: tuple[Production, Production], tmp_path: Path
 ) -> None:
@@ -120,8 +133,10 @@ def test_the_table_has_a_row_each_and_tells_misses(
         ("weights", f"drawn {kind}"): tables.figures(tables.total(e, "drawn")) for kind, e in answers.items()
     }
     rows["XDoG", "drawn broadcast"] = {"visible line F1": 0.99}
+    rows[tables.CEILING, "drawn broadcast"] = {"shading line F1": 1.0}  # which nobody has to beat
     table = tables.main_table(rows, "python -m x", ())
-    assert len(table.rows) == 3
+    assert len(table.rows) == 4
+    assert not any(tables.CEILING in miss for miss in table.misses)
     assert table.heads[2:] == tuple(tables.COLUMNS.values())
     assert any("drawn broadcast visible below XDoG" in miss for miss in table.misses)
     assert not any("lossless" in miss for miss in table.misses)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,12 +234,13 @@ def _slow_server(address: str = "127.0.0.1:0") -> LiveServer:
     return LiveServer(address, backend=LocalBackend(FakeStore(steps=2, step_s=0.04)))
 
 
-def _once_there_is(path: Path, then: object) -> threading.Thread:
+def _once_complete(frames: int, out: Path, then: Callable[[], None]) -> threading.Thread:
+    """Calls once so many frames are written, whichever they are: several are asked for at a time."""
+
     def wait() -> None:
         deadline_s = time.monotonic() + 30
-        while not path.exists() and time.monotonic() < deadline_s:
+        while len(list((out / "layers").glob("A*.ora"))) < frames and time.monotonic() < deadline_s:
             time.sleep(0.02)
-        assert callable(then)
         then()
 
     thread = threading.Thread(target=wait)
@@ -255,7 +256,7 @@ def test_a_server_that_dies_leaves_whole_frames_and_the_same_command_goes_on(
     assert _run(shot, tmp_path / "here") == 0
     with _slow_server() as live:
         address = live.address
-        killer = _once_there_is(out / "layers/A0003.ora", live.stop)
+        killer = _once_complete(3, out, live.stop)
         assert _run(shot, out, "--server", address) == 2
         killer.join()
     told = capsys.readouterr().err
@@ -288,7 +289,7 @@ def test_a_server_that_comes_back_is_used_again(tmp_path: Path) -> None:
         again.append(LiveServer(live.address).__enter__())
 
     with _slow_server() as live:
-        restarter = _once_there_is(out / "layers/A0002.ora", restart)
+        restarter = _once_complete(2, out, restart)
         assert _run(shot, out, "--server", live.address) == 0
         restarter.join()
     again[0].stop()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from douga_training.simulate import command, store
+from douga_training.simulate.alike import in_colour_of
 from douga_training.simulate.compositing import Compositing, over, sample_compositing
 from douga_training.simulate.layout import SHOTS, sample_layout
 from douga_training.simulate.production import (
@@ -155,6 +156,35 @@ def test_a_book_can_be_left_out_and_nothing_else_changes() -> None:
     assert with_book.settings == without.settings
 
 
+def test_a_background_takes_on_a_paint_of_the_cel_and_keeps_what_is_painted_on_it() -> None:
+    ids = np.zeros((40, 40), np.uint8)
+    art = CelArt(np.zeros((40, 40, 3), np.uint8), np.zeros_like(ids), ids)
+    plate = np.random.default_rng(0).integers(120, 180, (40, 40, 3)).astype(np.uint8)
+    assert np.array_equal(in_colour_of(art, plate, np.random.default_rng(1)), plate)  # no cel
+    art.alpha[10:30, 10:30] = 255
+    art.rgb[10:30, 10:30] = (30, 20, 40)
+    art.ids[10:30, 10] = DougaClass.VISIBLE_LINE  # whose colour is no paint
+    art.rgb[10:30, 10] = 255
+    for seed in range(20):
+        toned = in_colour_of(art, plate, np.random.default_rng(seed)).astype(float)
+        before = np.abs(plate.mean((0, 1)) - (30, 20, 40))
+        assert (np.abs(toned.mean((0, 1)) - (30, 20, 40)) < 0.45 * before + 36).all()
+        # Darker where it was darker, but where it is black already.
+        brighter = plate[..., 0] > plate[..., 0].mean()
+        assert toned[..., 0][brighter].mean() > toned[..., 0][~brighter].mean()
+
+
+def test_how_many_backgrounds_are_alike_changes_nothing_else() -> None:
+    without, alike = (draw_scene(3, (160, 96), shot="medium", alike=share) for share in (0.0, 1.0))
+    assert (without.meta["alike"], alike.meta["alike"]) == (False, True)
+    assert not np.array_equal(without.plate, alike.plate)
+    assert np.array_equal(without.art.rgb, alike.art.rgb)
+    assert np.array_equal(without.art.ids, alike.art.ids)
+    assert without.settings == alike.settings
+    shares = [draw_scene(seed, (48, 32)).meta["alike"] for seed in range(60)]
+    assert 1 <= sum(shares) <= 14
+
+
 def test_most_lossless_frames_keep_the_exact_paints() -> None:
     kept = [sample_compositing(stream(seed, Part.COMPOSITING)).keeps_cel_colours for seed in range(400)]
     assert 0.6 <= np.mean(kept) <= 0.72
@@ -292,6 +322,7 @@ def test_own_material_is_placed_in_every_frame(tmp_path: Path) -> None:
     [
         ("--count", "0"),
         ("--seed", "-1"),
+        ("--alike", "1.5"),
         ("--drawing", "a", "b", "c"),
         ("--cel", "a"),
         ("--drawing", "not_there.png"),

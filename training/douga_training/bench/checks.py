@@ -63,7 +63,11 @@ def real_set(folder: Path, real: Path, count: int, size_wh: tuple[int, int] = SI
         drawing = drawings[i % len(drawings)]
         stems.append(f"{drawing.name}-{REAL_SEED + i}")
         if not store.is_written(folder, stems[-1], with_broadcast=True):
-            _write(folder, stems[-1], draw_scene(REAL_SEED + i, size_wh, given=[drawing], with_book=False))
+            _write(
+                folder,
+                stems[-1],
+                draw_scene(REAL_SEED + i, size_wh, given=[drawing], with_book=False, alike=0.0),
+            )
     return stems
 
 
@@ -73,7 +77,7 @@ def simulated_set(folder: Path, count: int, size_wh: tuple[int, int] = SIZE_WH) 
     for seed in (SIMULATED_SEED + i for i in _progress(count, "simulated frames")):
         stems.append(str(seed))
         if not store.is_written(folder, stems[-1], with_broadcast=True):
-            _write(folder, stems[-1], draw_scene(seed, size_wh))
+            _write(folder, stems[-1], draw_scene(seed, size_wh, alike=0.0))
     return stems
 
 

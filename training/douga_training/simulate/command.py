@@ -58,6 +58,7 @@ class Job:
     crop_px: int | None = None
     with_broadcast: bool = False
     with_book: bool = True
+    alike: float = 0.1
     soft: bool = False
     overwrite: bool = False
     given: tuple[Material, ...] = ()
@@ -91,6 +92,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write broadcast twins to DIR/broadcast, with the same truth",
     )
     add("--crop", type=int, metavar="N", help="draw only an N x N window of each production")
+    add(
+        "--alike",
+        type=float,
+        default=0.1,
+        metavar="SHARE",
+        help="share of backgrounds in a colour of the cel: dark clothes at night, white hair before "
+        "white walls (default: 0.1)",
+    )
     add("--no-book", action="store_true", help="leave foreground books out and everything else as it is")
     add(
         "--alpha",
@@ -131,12 +140,15 @@ def run(args: argparse.Namespace) -> int:
         crop_px=args.crop,
         with_broadcast=args.broadcast,
         with_book=not args.no_book,
+        alike=args.alike,
         soft=args.alpha,
         overwrite=args.overwrite,
         given=tuple(_given(args)),
     )
     if args.count < 1 or args.workers < 1:
         raise InputError(f"--count {args.count}, --workers {args.workers}: expected at least 1 of each")
+    if not 0 <= args.alike <= 1:
+        raise InputError(f"--alike {args.alike}: expected 0 to 1, the share of such backgrounds")
     if args.seed < 0:
         raise InputError(f"--seed {args.seed}: expected 0 or more")
     seeds = range(args.seed, args.seed + args.count)
@@ -196,6 +208,7 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
         crop_px=job.crop_px,
         given=job.given,
         with_book=job.with_book,
+        alike=job.alike,
         soft=job.soft,
     )
     production = composite_scene(scene)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from douga.classes import DougaClass
 from douga.errors import InputError
 from douga_training.simulate import backgrounds, books, things
+from douga_training.simulate.alike import in_colour_of
 from douga_training.simulate.body import draw_figure
 from douga_training.simulate.broadcast import broadcast, sample_broadcast, tint_lines
 from douga_training.simulate.compositing import (
@@ -61,6 +62,7 @@ class Part(IntEnum):
     LIGHT = 9
     LINES = 10
     SOFT = 11
+    ALIKE = 12
 
 
 def stream(seed: int, part: Part, *more: int) -> np.random.Generator:
@@ -126,6 +128,7 @@ def draw_scene(
     given: Sequence[Material] = (),
     with_book: bool = True,
     treated: float = 0.34,
+    alike: float = 0.1,
     soft: bool = False,
 ) -> Scene:
     """Draw everything that a production consists of.
@@ -133,10 +136,10 @@ def draw_scene(
     size_wh: of the frame; None chooses one. crop_px: draw only a window of this size, on one of the
     characters as a rule; its background and book are painted for the window. given: what people drew, to
     place in the scene instead of drawing characters; the seed chooses one. with_book: False leaves books out
-    and changes nothing else. treated: share of frames whose cel colours the composite changes. soft: for
-    cutouts: the same scene with wisps, veils, glass, glow, things in hands, motion blur and more shadows.
-    Raises InputError for an unknown shot or background, a size below 16 px, or a window larger than the
-    frame.
+    and changes nothing else. treated: share of frames whose cel colours the composite changes. alike: share
+    of frames whose background takes on a colour of the cel. soft: for cutouts: the same scene with wisps,
+    veils, glass, glow, things in hands, motion blur and more shadows. Raises InputError for an unknown shot
+    or background, a size below 16 px, or a window larger than the frame.
     """
     layout = sample_layout(stream(seed, Part.LAYOUT), size_wh=size_wh, shot=shot)
     window = _window(seed, layout, crop_px)
@@ -149,6 +152,9 @@ def draw_scene(
     if soft:
         plan = plan_soft(stream(seed, Part.SOFT), art, places or _middle_of(art))
         art, settings = plan.applied(art), _for_cutouts(seed, settings)
+    is_alike = stream(seed, Part.ALIKE).random() < alike
+    if is_alike:
+        plate = in_colour_of(art, plate, stream(seed, Part.ALIKE, 1))
     book = _paint_book(seed, window, settings) if with_book else None
     meta: dict[str, Any] = {
         "seed": seed,
@@ -156,6 +162,7 @@ def draw_scene(
         "shot": layout.shot,
         "content": [a.kind for a in layout.actors] if sheet is not None else ["given"],
         "background": kind,
+        "alike": is_alike,
         "book": book is not None,
         "window_xywh": list(window),
         "compositing": asdict(settings),

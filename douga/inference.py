@@ -6,6 +6,7 @@ give the work up.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ _MIN_ROWS = 64
 # Where only parts of the frame are wanted, bands are this high: low enough to leave much out, high enough
 # that the reach around a window does not eat what is saved.
 _PARTIAL_ROWS = 192
+_DOUBT = 0.1  # from this probability of another class on, the small answer alone is not enough,
+_DOUBT_CELLS = 2  # nor so many of its cells around: 12 px of a frame of 1920 x 1080
 
 Box = tuple[int, int, int, int]  # x, y, width and height in px
 # Is told the share of the steps that are done, 0 to below 1, before each of them; what it raises ends the
@@ -121,6 +124,53 @@ def predict_near_borders(
             part = np.s_[y : y + height, x : x + width]
             answer[part] = np.where(wanted[part], fine, answer[part])
     return answer
+
+
+def predict_where_drawn(
+    loaded: LoadedNetwork,
+    image: Tensor,
+    inside: NDArray[np.uint8],
+    *,
+    precision: torch.dtype = torch.bfloat16,
+    region: Box | None = None,
+    on_step: OnStep = _no_word,
+) -> Tensor:
+    """Class probabilities as of `predict`, at full resolution only where something may be drawn.
+
+    That is inside of a mask, wherever the context's own answer has any doubt that there is nothing but the
+    first of the classes, and some px around. Elsewhere the first class is certain. inside: (H, W) uint8, not
+    0 where the answer is wanted in any case. Arguments otherwise as in `predict`, and so is the result.
+    """
+    network = _gcn(loaded)
+    if network.detail is None:
+        return predict(loaded, image, precision=precision, region=region, on_step=on_step)
+    h, w = image.shape[-2:]
+    left, top, width, height = region or (0, 0, w, h)
+    with torch.inference_mode(), _autocast(loaded, precision):
+        on_step(0.0)
+        prepared = _prepare(loaded, image)
+        wanted = _within(_may_be_drawn(prepared.coarse, inside), (left, top, width, height))
+        answer = torch.zeros(len(prepared.coarse), height, width, dtype=torch.float16)
+        answer[0] = 1
+        windows = list(windows_over(wanted, margin_px=2 * network.detail.reach_px))
+        for done, (x, y, window_w, window_h) in enumerate(windows, 1):
+            on_step(done / (len(windows) + 1))
+            fine = _window(network.detail, prepared, (x, y, window_w, window_h))
+            part = np.s_[y - top : y - top + window_h, x - left : x - left + window_w]
+            asked = torch.from_numpy(wanted[y : y + window_h, x : x + window_w])
+            answer[:, *part] = torch.where(asked, fine, answer[:, *part])
+    return answer
+
+
+def _may_be_drawn(coarse: Tensor, inside: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Where the small answer (classes, h, w) is in doubt or the mask (H, W) is not 0, and around. (H, W)"""
+    import cv2
+
+    cells_hw = coarse.shape[-2:]
+    doubt = (_enlarged(1 - coarse[0], inside.shape) > _DOUBT) | (inside > 0)
+    reach_px = math.ceil(_DOUBT_CELLS * max(inside.shape[0] / cells_hw[0], inside.shape[1] / cells_hw[1]))
+    around = np.ones((2 * reach_px + 1,) * 2, np.uint8)
+    return cv2.dilate(doubt.view(np.uint8), around).view(np.bool_)
 
 
 def _gcn(loaded: LoadedNetwork) -> Gcn:

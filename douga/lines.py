@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from douga.checkpoint import LoadedNetwork
 from douga.errors import CheckpointError
-from douga.inference import Box, OnStep, predict
+from douga.inference import Box, OnStep, predict_where_drawn
 from douga.preprocess import to_tensor
 from douga.types import CelMask, Frame
 
@@ -23,7 +23,7 @@ def find_lines(
     """Class probabilities of each pixel, (10, H, W) float16, summing to one; order of `DougaClass`.
 
     The cel mask goes in as the network's input mode says (Kugler 5.6). region, on_step: see
-    `douga.inference.predict`; the answer has the region's size. Raises CheckpointError where the
+    `douga.inference.predict_where_drawn`; the answer has the region's size. Raises CheckpointError where the
     network is not one of stage two, InputError where the mask has another size than the frame.
     """
     if network.info.stage != "lines":
@@ -32,4 +32,4 @@ def find_lines(
         )
     mode = network.info.input_mode
     image = to_tensor(frame.rgb, cel.mask, mode=mode)
-    return predict(network, image, region=region, on_step=on_step).numpy()
+    return predict_where_drawn(network, image, cel.mask, region=region, on_step=on_step).numpy()

@@ -52,6 +52,7 @@ _TAUGHT = {
     DougaClass.HIGHLIGHT_FILL: 5.0,
     DougaClass.BOOK_FILL: 1.5,
 }
+_MARGIN_PX = 8  # around all that is drawn, beyond what a gap or a line's width may add to it
 _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
 
@@ -84,6 +85,35 @@ def clean_douga(
     InputError where the shape, the type or a width does not fit.
     """
     _check(probabilities, rgb, cel, line_width_px)
+    ids = np.zeros(probabilities.shape[1:], np.uint8)
+    drawn = (probabilities[DougaClass.FLAT] < 0.5).view(np.uint8)
+    if cel is not None:
+        drawn |= cel.mask
+    if not drawn.any():
+        return ClassMap(ids)
+    box = _around(drawn, margin_px=gap_px + line_width_px + _MARGIN_PX)
+    ids[box] = _clean(
+        np.ascontiguousarray(probabilities[:, *box]),
+        None if rgb is None else np.ascontiguousarray(rgb[box]),
+        None if cel is None else np.ascontiguousarray(cel.mask[box]),
+        line_width_px,
+        gap_px,
+        min_line_px,
+        speck_px,
+    )
+    return ClassMap(ids)
+
+
+def _clean(
+    probabilities: NDArray[np.floating],
+    rgb: U8 | None,
+    cel: U8 | None,
+    line_width_px: int,
+    gap_px: int,
+    min_line_px: int,
+    speck_px: int,
+) -> U8:
+    """Arguments as of `clean_douga`; cel: (H, W) uint8, 0 or 255. Returns (H, W) uint8 class ids."""
     drawn, trace = _sum(probabilities, DRAWN_CLASSES), _sum(probabilities, TRACE_CLASSES)
     line_probability = cv2.add(drawn, trace)  # a line that could be of two classes is still a line
     area_planes = _weighed(probabilities, line_probability)
@@ -92,9 +122,9 @@ def clean_douga(
         area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
         lines_seen = fill_thick_lines(lines_seen, (drawn > 0.5).view(np.uint8), rgb)
     if rgb is not None and cel is not None:
-        level = noise(rgb, cel.mask)
+        level = noise(rgb, cel)
         lines_seen = without_mirages(lines_seen, rgb, level)
-        lines_seen = lines_seen | lost_lines(line_probability, lines_seen, rgb, cel.mask, level)
+        lines_seen = lines_seen | lost_lines(line_probability, lines_seen, rgb, cel, level)
     raw_lines = padded(lines_seen)
     skeleton = drawn_path(raw_lines, line_width_px)
     if skeleton is None:
@@ -111,10 +141,17 @@ def clean_douga(
     if rgb is not None and cel is not None:
         trace_line = np.isin(lines[y, x], TRACE_CLASSES)
         borders = Borders(y[trace_line], x[trace_line], across.direction[trace_line])
-        ids = settle_by_paint(ids, area_planes, rgb, cel.mask, borders)
+        ids = settle_by_paint(ids, area_planes, rgb, cel, borders)
         votes = vote_by_bounds(votes, lines[y, x], ids, y, x)
         lines = unpadded(classify_lines(skeleton, votes, line_width_px))
-    return ClassMap(np.where(lines > 0, lines, ids))
+    return np.where(lines > 0, lines, ids)
+
+
+def _around(drawn: U8, margin_px: int) -> tuple[slice, slice]:
+    """Rows and columns that hold all of a mask (H, W) and a margin, from even ones on."""
+    x, y, width, height = cv2.boundingRect(drawn)
+    top, left = max(0, y - margin_px) // 2 * 2, max(0, x - margin_px) // 2 * 2
+    return np.s_[top : y + height + margin_px, left : x + width + margin_px]
 
 
 def _check(

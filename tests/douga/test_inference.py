@@ -15,7 +15,7 @@ from torch import Tensor
 from douga.cel import find_cel
 from douga.checkpoint import LoadedNetwork, load_network
 from douga.frame_io import read_frame
-from douga.inference import predict, predict_near_borders, windows_over
+from douga.inference import predict, predict_near_borders, predict_where_drawn, windows_over
 from douga.lines import find_lines
 from douga.networks.gcn import Gcn
 from douga.preprocess import to_tensor
@@ -75,6 +75,36 @@ def test_full_resolution_decides_near_borders_and_the_small_answer_elsewhere() -
     partly = predict_near_borders(loaded, image(), cells=4, precision=EXACT, region=region)
     np.testing.assert_allclose(partly[inside], near[inside], atol=1e-3)
     np.testing.assert_allclose(partly[~inside], small[~inside], atol=1e-5)
+
+
+def test_where_nothing_is_drawn_the_context_is_enough() -> None:
+    loaded = weights("lines-small")
+    gcn = loaded.network
+    assert isinstance(gcn, Gcn)
+    mask = np.zeros((241, 427), np.uint8)
+    mask[100:180, 30:90] = 255  # wanted, whatever the context says
+    given = to_tensor(drawing().rgb, mask, mode=loaded.info.input_mode)
+    with torch.inference_mode():
+        coarse = gcn.coarse(gcn.context(gcn.shrink(given[None]))).softmax(1)[:, :1]
+    flat = torch.nn.functional.interpolate(coarse, (241, 427), mode="bilinear")[0, 0].numpy()
+    away_px = cv2.distanceTransform(((flat > 0.9) & (mask == 0)).astype(np.uint8), cv2.DIST_C, 3)
+    cell_px = 241 / coarse.shape[-2]
+    whole = predict(loaded, given, precision=EXACT).float().numpy()
+
+    some = predict_where_drawn(loaded, given, mask, precision=EXACT).float().numpy()
+    assert some.shape == whole.shape
+    near, far = away_px < 1.5 * cell_px, away_px > 3 * cell_px
+    np.testing.assert_allclose(some[:, near], whole[:, near], atol=1e-3)
+    assert (some[0, far] == 1).all()
+    assert not some[1:, far].any()
+    assert near.any()
+    assert far.any()
+    assert not (whole[0, far] == 1).all()
+    assert (whole[0, far] > 0.5).mean() > 0.99
+
+    region = (60, 90, 120, 71)
+    part = predict_where_drawn(loaded, given, mask, precision=EXACT, region=region).float().numpy()
+    np.testing.assert_allclose(part, some[:, 90:161, 60:180], atol=1e-3)
 
 
 def test_windows_cover_what_is_wanted_and_leave_out_what_is_far() -> None:

@@ -16,6 +16,7 @@ from douga.errors import InputError
 from douga.evaluate import Score, score_classes
 from douga.postprocess import clean_douga
 from douga.postprocess.skeleton import padded, pen_path, thin, unpadded, widen
+from douga.types import CelMask
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -274,6 +275,21 @@ def test_a_single_pixel(class_id: int) -> None:
 
 def test_an_empty_map_stays_empty() -> None:
     assert not clean_douga(one_hot(np.zeros((33, 47), np.uint8))).ids.any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_empty_paper_around_a_drawing_changes_nothing(seed: int) -> None:
+    ids = np.zeros((220, 260), np.uint8)
+    ids[60:160, 60:200] = scribble(seed, (100, 140))
+    planes = seen_by_a_network(ids, seed, holes=4)
+    rgb = np.random.default_rng(seed).integers(0, 255, (*ids.shape, 3)).astype(np.uint8)
+    cel = CelMask(cv2.dilate((ids > 0).astype(np.uint8) * np.uint8(255), np.ones((5, 5), np.uint8)))
+    more = ((340, 66), (12, 500))
+    wide = np.pad(planes, ((0, 0), *more))
+    wide[FLAT][np.pad(planes.sum(0) > 0, more) == 0] = 1
+    on_more = clean_douga(wide, np.pad(rgb, (*more, (0, 0))), CelMask(np.pad(cel.mask, more))).ids
+    assert np.array_equal(on_more[340:560, 12:272], clean_douga(planes, rgb, cel).ids)
+    assert not np.delete(np.delete(on_more, np.s_[340:560], 0), np.s_[12:272], 1).any()
 
 
 def test_a_solid_shape_becomes_an_outline_not_a_tangle() -> None:

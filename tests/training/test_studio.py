@@ -137,6 +137,42 @@ def test_what_is_there_is_kept_until_it_is_to_be_overwritten(
     assert read_ids(path).any()
 
 
+def test_labels_of_a_corrected_drawing_are_not_mixed_with_those_of_the_former_one(
+    scenes: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (name,) = stems(scenes)[:1]
+    deliver(scenes, [name], folder)
+    palette, out = folder / "studio.toml", folder / "studio"
+    drawing = ("--palette", palette, "--frames", folder / "shots", "--out", out)
+    assert label(folder / "drawings", *drawing) == 0
+    former = read_image(out, "classes", name)
+    ids = former.copy()
+    ids[80:100, 100:140] = DougaClass.SHADING_FILL
+    Image.fromarray(paint(ClassMap(ids), palette=load_palette(palette))).save(folder / f"drawings/{name}.tga")
+    capsys.readouterr()
+    with_masks = (*drawing, "--masks", folder / "masks")
+    assert label(folder / "drawings", *with_masks) == 2
+    told = capsys.readouterr()
+    assert f"classes/{name}.png: is not what was read" in told.err
+    assert "0 labelled; 1 failed" in told.out
+    assert (read_image(out, "classes", name) == former).all()
+    assert not (out / "cel_mask").exists()
+    assert label(folder / "drawings", *with_masks, "--overwrite") == 0
+    assert (read_image(out, "classes", name) == ids).all()
+
+
+def test_only_a_picture_is_taken_for_the_frame_and_two_are_refused(
+    scenes: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (name,) = stems(scenes)[:1]
+    deliver(scenes, [name], folder)
+    (folder / f"shots/{name}.json").write_text("{}")
+    assert label_all(folder, folder / "studio") == 0
+    Image.new("RGB", (320, 180)).save(folder / f"shots/{name}.bmp")
+    assert label_all(folder, folder / "again") == 2
+    assert f"{name}.bmp and {name}.png could both be the frame" in capsys.readouterr().err
+
+
 def test_a_drawing_of_another_size_is_named_and_the_others_go_on(
     scenes: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

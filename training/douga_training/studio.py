@@ -99,13 +99,15 @@ def run(args: argparse.Namespace) -> int:
             continue
         try:
             labels = read_labels(source, palette, args)
+            if not args.overwrite:
+                _refuse_others(args.out, source.name, labels)
         except InputError as exc:
             tally.failed.append(source.name)
             _say(f"douga: {exc}")
             continue
         for note in labels.notes:
             _say(f"note: {note}")
-        _write(_targets(args, source.name), labels, overwrite=args.overwrite)
+        _write(_targets(args, source.name), labels)
         tally.done += 1
         for number, count in enumerate(np.bincount(labels.ids.ravel(), minlength=NUM_CLASSES)):
             tally.pixels[number] += int(count)
@@ -170,10 +172,30 @@ def _unknown_colours(drawing: Frame, palette: Palette) -> tuple[str, ...]:
 
 def _named_like(name: str, folder: Path) -> Path:
     """The picture of this name, whatever its suffix. Raises MissingInputError."""
-    found = sorted(p for p in folder.glob("*") if p.stem == name and p.is_file())
+    from douga.frame_io import IMAGE_SUFFIXES
+
+    alike = sorted(p for p in folder.glob("*") if p.stem == name and p.is_file())
+    found = [path for path in alike if path.suffix.lower() in IMAGE_SUFFIXES]
     if not found:
         raise MissingInputError(f"{folder}: no frame for the drawing {name}; expected {folder / name}.png")
+    if len(found) > 1:
+        raise InputError(
+            f"{folder}: {' and '.join(path.name for path in found)} could both be the frame of the drawing "
+            f"{name}; keep one of them there"
+        )
     return found[0]
+
+
+def _refuse_others(out: Path, name: str, labels: Labels) -> None:
+    """Raises InputError where the folder holds other pictures for a drawing than those that were read."""
+    from douga_training.simulate.store import read_image
+
+    for kind, image in (("classes", labels.ids), ("cel_mask", labels.mask), ("frame", labels.rgb)):
+        path = out / kind / f"{name}.png"
+        if image is not None and path.exists() and not np.array_equal(read_image(out, kind, name), image):
+            raise InputError(
+                f"{path}: is not what was read for {name} now; --overwrite writes it anew, or move it away"
+            )
 
 
 def _targets(args: argparse.Namespace, name: str) -> dict[str, Path]:
@@ -184,14 +206,12 @@ def _targets(args: argparse.Namespace, name: str) -> dict[str, Path]:
     return {kind: args.out / kind / f"{name}.png" for kind in kinds}
 
 
-def _write(targets: dict[str, Path], labels: Labels, *, overwrite: bool) -> None:
-    """Each file whole or not at all; without `overwrite` only those not there. Raises OutputError."""
+def _write(targets: dict[str, Path], labels: Labels) -> None:
+    """Each file whole or not at all. Raises OutputError."""
     from douga.atomic import write_png
     from douga.palettes import load_palette
 
     for kind, path in targets.items():
-        if path.exists() and not overwrite:
-            continue
         if kind == "classes":
             write_png(path, labels.ids, palette=load_palette("kugler").written)
         else:

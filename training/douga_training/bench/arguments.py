@@ -8,6 +8,7 @@ from pathlib import Path
 from douga.errors import InputError
 
 CHECKOUT = Path(__file__).parents[3]
+REAL = CHECKOUT.parent / "shared" / "real"
 
 
 def common_arguments() -> argparse.ArgumentParser:
@@ -19,7 +20,7 @@ def common_arguments() -> argparse.ArgumentParser:
     add(
         "--real",
         type=Path,
-        default=CHECKOUT.parent / "shared" / "real",
+        default=REAL,
         metavar="DIR",
         help="real drawings with truth (default: ../shared/real beside the checkout)",
     )

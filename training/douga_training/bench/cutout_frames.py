@@ -14,7 +14,6 @@ import numpy as np
 from tqdm import tqdm
 
 from douga_training.exam import frames, recipe
-from douga_training.exam.frames import _twin
 from douga_training.exam.recipe import REAL, SHOTS, Exam, Question
 from douga_training.exam.soft import THINGS, soften
 from douga_training.simulate import store
@@ -54,7 +53,7 @@ def draw(question: Question, exam: Exam, drawings: Sequence[Material] = ()) -> t
     """One frame, lossless and as broadcast, with the same alpha."""
     scene = _softened(frames.draw_scene(question, exam, drawings))
     lossless = replace(composite_scene(scene), name=question.stem)
-    return lossless, _twin(scene, lossless)
+    return lossless, frames.as_broadcast(scene, lossless)
 
 
 def _softened(scene: Scene) -> Scene:

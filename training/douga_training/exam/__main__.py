@@ -12,33 +12,39 @@ from douga.errors import DougaError, InputError
 from douga_training.bench.arguments import CHECKOUT, common_arguments, use_threads
 from douga_training.exam.recipe import RECIPE, read_exam
 
+BENCHMARKS = CHECKOUT / "BENCHMARKS.md"
+_DECIDING = ("cel", "lines", "frames", "real_frames", "recipe", "real")  # options that change the tables
 EXAMPLES = """\
 The examination is drawn from training/exam/exam.toml: characters, paints, backgrounds and compositing that
 training never draws from, and real drawings over the same backgrounds; every frame once lossless and once
-as broadcast. It is drawn into --build once and kept there until the recipe or its drawing code changes.
+as broadcast. It is drawn into --build once and kept there until the recipe, the real drawings or the code
+that draws changes.
 
 examples:
   python -m douga_training.exam                               everything, as `make exam`; about 10 minutes
-  python -m douga_training.exam --frames 2 --real-frames 1 --no-write     a quick look
-  python -m douga_training.exam --lines runs/lines/best.safetensors --no-write
+  python -m douga_training.exam --frames 2 --real-frames 1    a quick look
+  python -m douga_training.exam --lines runs/lines/best.safetensors
   python -m douga_training.exam --draw-only                   only draw: then look at build/exam/*/frame
 
-exit status: 0 sat, whether goals are met or missed; 2 it could not be sat
+exit status: 0 sat, whether goals are met or missed; 2 it could not be sat; 130 stopped by Ctrl-C
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Sit the examination. Returns the exit status."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
     try:
         _sit(args)
     except DougaError as error:
         print(f"exam: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("exam: stopped; what is drawn stays, and the same command goes on from there", file=sys.stderr)
+        return 130
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m douga_training.exam",
         description="The fixed examination of the weights, beside what needs no learning.",
@@ -54,8 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--recipe", type=Path, default=RECIPE, metavar="FILE", help="default: training/exam/exam.toml")
     add("--build", type=Path, default=CHECKOUT / "build" / "exam", metavar="DIR",
         help="frames, answers and error pictures (default: build/exam)")  # fmt: skip
-    add("--write", type=Path, default=CHECKOUT / "BENCHMARKS.md", metavar="FILE",
-        help="keep tables and history there (default: BENCHMARKS.md)")  # fmt: skip
+    add("--write", type=Path, metavar="FILE",
+        help="keep tables and history there (default: BENCHMARKS.md where the shipped weights sit all "
+        "of it, otherwise nowhere)")  # fmt: skip
     add("--no-write", action="store_true", help="only print")
     add("--draw-only", action="store_true", help="only draw the frames")
     add("--errors", action="store_true", help="also draw overlays of every frame's errors")
@@ -74,7 +81,7 @@ def _sit(args: argparse.Namespace) -> None:
     drawings = read_drawings(args.real) if args.real.is_dir() else []
     if not drawings:
         print(f"exam: SKIPPED the real drawings, there are none at {args.real}; see --real", file=sys.stderr)
-    folder = args.build / exam.key()
+    folder = args.build / exam.key(drawings)
     stems = build(folder, exam, drawings)
     if not stems:
         raise InputError("nothing to sit: --frames and --real-frames leave no frame")
@@ -104,19 +111,36 @@ def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
         if chosen:
             best = ceiling(folder, chosen, args.build / "ceiling")
             rows[tables.CEILING, f"{which} lossless"] = tables.figures(best.total)
-    command = "python -m douga_training.exam" + "".join(
-        f" --{n.replace('_', '-')} {getattr(args, n)}" for n in ("frames", "real_frames")
-        if getattr(args, n) is not None
-    )  # fmt: skip
-    made = [tables.main_table(rows, command, (_HOW, weights.describe())), tables.shot_table(answers)]
+    made = [tables.main_table(rows, _command(args), (_HOW, weights.describe())), tables.shot_table(answers)]
     made += tables.kugler_tables(answers)
     print("\n" + "\n".join(as_text(table) for table in made))
-    if not args.no_write:
+    target = None if args.no_write else args.write or published(args)
+    if target is not None:
         when = datetime.now(UTC).date().isoformat()
         history = tables.history_rows(rows, when, weights.hashes(), counts)
         machine = describe_machine(args.threads, str(choose_device(args.device)))
-        tables.write_exam(args.write, made, history, when, machine)
-        print(f"written: {args.write}")
+        tables.write_exam(target, made, history, when, machine)
+        print(f"written: {target}")
+
+
+def _command(args: argparse.Namespace) -> str:
+    """The command that makes these tables again."""
+    usual = parser().parse_args([])
+    changed = {name: getattr(args, name) for name in _DECIDING if getattr(args, name) != getattr(usual, name)}
+    return "python -m douga_training.exam" + "".join(
+        f" --{name.replace('_', '-')} {value}" for name, value in changed.items()
+    )
+
+
+def published(args: argparse.Namespace) -> Path | None:
+    """Where tables go that nobody asked to be written: those of the shipped weights and all of the
+    examination alone are published.
+    """
+    asked = _command(args)
+    if asked == _command(parser().parse_args([])) and args.real.is_dir():
+        return BENCHMARKS
+    print(f"not written, for it is not the whole examination of the shipped weights: {asked}; see --write")
+    return None
 
 
 def _classical(

@@ -52,7 +52,7 @@ def draw(question: Question, exam: Exam, drawings: Drawings = ()) -> tuple[Produ
     """One frame of the examination, lossless and as broadcast, with the same truth."""
     scene = draw_scene(question, exam, drawings)
     lossless = replace(composite_scene(scene), name=question.stem)
-    return lossless, _twin(scene, lossless)
+    return lossless, as_broadcast(scene, lossless)
 
 
 def draw_scene(question: Question, exam: Exam, drawings: Drawings = ()) -> Scene:
@@ -102,7 +102,8 @@ def _compositing(rng: np.random.Generator) -> Compositing:
     return replace(plain, cel_gradient=0.22, cel_gradient_angle=angle, cel_gradient_rgb=tint, bloom=0.08)
 
 
-def _twin(scene: Scene, lossless: Production) -> Production:
+def as_broadcast(scene: Scene, lossless: Production) -> Production:
+    """The broadcast twin of a scene, with the truth of `lossless`."""
     rng = np.random.default_rng([scene.seed, 5])
     name = list(_GRADES)[int(rng.integers(len(_GRADES)))]
     gain, lift, gamma, saturation = _GRADES[name]

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from douga.errors import InputError, RecipeError
+
+if TYPE_CHECKING:
+    from douga_training.simulate.material import Material
 
 CHECKOUT = Path(__file__).parents[3]
 RECIPE = CHECKOUT / "training" / "exam" / "exam.toml"
 SHOTS = ("extreme_close_up", "close_up", "medium", "long")
 REAL = "real"
+CODE = Path(__file__).parents[1]
+_SOURCES = (
+    *(f"exam/{name}" for name in ("shapes", "figures", "plates", "frames")),
+    *(
+        f"simulate/{name}"
+        for name in ("sheet", "material", "given", "compositing", "broadcast", "production")
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -52,14 +66,19 @@ class Exam:
         kept += [q for q in self.questions if q.shot == REAL][:real]
         return replace(self, questions=tuple(q for q in self.questions if q in kept))
 
-    def key(self) -> str:
-        """Start of a hash over everything that decides a frame's bytes, besides the libraries."""
-        sources = [
-            (Path(__file__).parent / f"{name}.py").read_bytes()
-            for name in ("shapes", "figures", "plates", "frames")
-        ]
-        told = repr((self.size_wh, self.line_px)).encode()
-        return hashlib.sha256(b"\0".join([told, *sources])).hexdigest()[:10]
+    def key(self, drawings: Sequence[Material] = ()) -> str:
+        """Start of a hash over everything that decides a frame's bytes, besides the libraries.
+
+        drawings: the real ones.
+        """
+        told = repr((self.size_wh, self.line_px, [drawing.name for drawing in drawings]))
+        told_hash = hashlib.sha256(told.encode())
+        for name in _SOURCES:
+            told_hash.update((CODE / f"{name}.py").read_bytes() + b"\0")
+        for drawing in drawings:
+            for picture in (drawing.ids, drawing.mask, drawing.rgb):
+                told_hash.update(b"" if picture is None else np.ascontiguousarray(picture).tobytes())
+        return told_hash.hexdigest()[:10]
 
 
 def read_exam(path: Path = RECIPE) -> Exam:

@@ -17,8 +17,9 @@ from douga_training.learners.birefnet import BiRefNetLearner
 from douga_training.learners.imagenet import fetch_encoder, for_encoder
 from douga_training.learners.isnet import IsNetLearner
 from douga_training.learners.whole import mean_scores, score_alpha
-from douga_training.loop import BEST, LAST, RESUME, train
+from douga_training.loop import train
 from douga_training.recipe import Recipe, read_recipe
+from douga_training.run_state import BEST, LAST, RESUME
 from torch import nn
 
 from douga import __version__

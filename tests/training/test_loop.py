@@ -14,13 +14,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 import torch
 from douga_training import validate
 from douga_training.data import Samples
 from douga_training.folders import open_folders
-from douga_training.loop import BEST, LAST, RESUME, SCORES, train
+from douga_training.loop import SCORES, train
 from douga_training.recipe import Recipe
+from douga_training.run_state import BEST, LAST, RESUME
 from douga_training.schedule import learning_rate
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -165,6 +167,44 @@ def test_a_killed_run_goes_on_bit_by_bit(scenes: Path, out: Path) -> None:
         assert all(torch.equal(value, second[part][key]) for key, value in first[part].items())
     assert score_steps(out / "killed") == score_steps(out / "whole") == [2, 4, 6, 7]
     assert (out / "killed" / LAST).read_bytes()[-1000:] == (out / "whole" / LAST).read_bytes()[-1000:]
+
+
+def test_ctrl_c_keeps_what_was_learned_and_the_same_command_goes_on(scenes: Path, out: Path) -> None:
+    recipe = recipe_of(scenes, out / "run", steps=400, checkpoint_every=400, validate_every=400, workers=1)
+    out.mkdir()
+    command = [sys.executable, "-m", "douga.train", *arguments(recipe, out)]
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stderr is not None
+        while "step/s" not in (process.stderr.readline()):  # the bar is there: it has begun
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it, to the workers too
+        said = process.stderr.read()
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    step = state_of(out / "run")["step"]
+    assert f"stopped at step {step}; the same command goes on" in said
+    assert 0 < step < 400  # type: ignore[operator]
+    train(replace(recipe, steps=step + 1))  # type: ignore[operator]
+    assert state_of(out / "run")["step"] == step + 1  # type: ignore[operator]
+
+
+def test_going_on_with_other_settings_is_told(
+    scenes: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = recipe_of(scenes, out, steps=2)
+    train(recipe)
+    capsys.readouterr()
+    train(replace(recipe, device="auto"))
+    told = capsys.readouterr()
+    assert "nothing is left to do" in told.out
+    assert "note" not in told.err
+    train(replace(recipe, steps=3, loss="focal"))
+    told = capsys.readouterr()
+    assert "loss 'cross_entropy' -> 'focal'" in told.err
+    assert "steps 2 -> 3" in told.err
+    assert "nothing is left" not in told.out
 
 
 def test_a_finished_run_is_left_alone_and_a_fresh_one_starts_anew(scenes: Path, out: Path) -> None:
@@ -315,6 +355,40 @@ def test_the_command_line_trains(scenes: Path, out: Path, capsys: pytest.Capture
     assert main([*arguments(recipe_of(scenes, out), out), "--steps", "1"]) == 0
     assert "douga: cel on cpu, 5 frames, step 0 of 1" in capsys.readouterr().out
     assert load_network(out / BEST, "cpu").info.step == 1
+
+
+def test_labels_that_are_missing_or_do_not_fit_are_named_before_the_first_step(
+    scenes: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    for kind in ("frame", "cel_mask", "classes"):
+        shutil.copytree(scenes / kind, own / kind)
+    first, second = sorted(path.name for path in (own / "classes").iterdir())[:2]
+    (own / "classes" / first).unlink()
+    given = arguments(recipe_of(own, out, stage="lines"), tmp_path)
+    assert main(given) == 2
+    assert f"classes: nothing for 1 of 6 frames ({first[:-4]})" in capsys.readouterr().err
+    assert main([*given, "--stage", "cel", "--steps", "1"]) == 0  # which needs no classes
+    (own / "frame" / first).unlink()
+    cv2.imwrite(str(own / "cel_mask" / second), np.zeros((20, 30), np.uint8))
+    assert main([*given, "--fresh"]) == 2
+    assert f"{second}: is 30 x 20 px but its frame is" in capsys.readouterr().err
+
+
+def test_a_picture_that_breaks_off_ends_the_run_with_one_sentence(
+    scenes: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own"
+    for kind in ("frame", "cel_mask", "classes"):
+        shutil.copytree(scenes / kind, own / kind)
+    for path in (own / "classes").iterdir():  # whole enough for its header
+        path.write_bytes(path.read_bytes()[:-300])
+    given = arguments(recipe_of(own, out, stage="lines", workers=1), tmp_path)
+    assert main(given) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("douga:")]
+    assert len(said) == 1
+    assert ".png: cannot be read" in said[0]
+    assert "Traceback" not in said[0]
 
 
 # -- several processes ---------------------------------------------------------------------------------------

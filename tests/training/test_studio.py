@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from douga_training import studio
-from douga_training.loop import BEST
+from douga_training.run_state import BEST
 from douga_training.simulate.store import read_image, stems
 from PIL import Image
 

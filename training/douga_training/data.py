@@ -6,6 +6,7 @@ So a run that is resumed repeats nothing and skips nothing.
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,7 +91,9 @@ class Samples(Dataset[dict[str, Tensor]]):
 
     def _generator(self, number: int) -> np.random.Generator:
         """All that is random about a sample comes from it."""
-        return np.random.default_rng([self.recipe.seed, number + VALIDATION * self.validation])
+        if self.validation:  # runs of all seeds are judged by the same windows
+            return np.random.default_rng([0, number + VALIDATION])
+        return np.random.default_rng([self.recipe.seed, number])
 
     def judging(self) -> Numbers:
         """Each held-back frame twice: as it is, and as broadcast where it has a twin."""
@@ -326,9 +329,10 @@ class Numbers(Sampler[int]):
         return max(0, self.steps - self.first_step) * self.share
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that trains
 
 
 def batches(samples: Samples, numbers: Numbers, workers: int) -> DataLoader[dict[str, Tensor]]:
@@ -338,6 +342,6 @@ def batches(samples: Samples, numbers: Numbers, workers: int) -> DataLoader[dict
         batch_size=numbers.share,
         sampler=numbers,
         num_workers=workers,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
         prefetch_factor=4 if workers else None,
     )

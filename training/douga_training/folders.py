@@ -9,6 +9,9 @@ from douga_training.pairs import ALPHAS, IMAGES, TEST, TRAIN, VALIDATION, PairFo
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import SOFT, Recipe
 
+# Kinds of truth that a stage learns from.
+_TRUTH = {"cel": ("cel_mask",), "lines": ("cel_mask", "classes"), **dict.fromkeys(SOFT, ("alpha",))}
+
 
 def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
     """Folders to train from and to validate on. Frames that are held back are never trained on.
@@ -60,13 +63,33 @@ def _open(recipe: Recipe, folder: Path, part: str) -> SceneFolder:
                 f"{folder / ALPHAS}" + (", or name a folder with --validation" if part == VALIDATION else "")
             )
     elif not holds_pairs(folder):
-        return SceneFolder(folder)
+        return _complete(recipe, SceneFolder(folder))
     if recipe.stage not in SOFT:
         raise InputError(
             f"{folder}: {IMAGES}/ and {ALPHAS}/ teach alphas, stage {recipe.stage} learns from frame/ and "
             "cel_mask/ (see docs/studio.md); use stage cutout, or give such a folder"
         )
     return PairFolder(folder)
+
+
+def _complete(recipe: Recipe, scenes: SceneFolder) -> SceneFolder:
+    """The folder, once its truth is found to be there and of the frames' sizes. Raises InputError."""
+    for kind in _TRUTH[recipe.stage]:
+        lacking = [name for index, name in enumerate(scenes.names) if not scenes.has(index, kind)]
+        if lacking:
+            raise MissingInputError(
+                f"{scenes.folder / kind}: nothing for {len(lacking)} of {len(scenes)} frames "
+                f"({', '.join(lacking[:3])}{', ...' if len(lacking) > 3 else ''}); add what is missing, or "
+                "move those frames away"
+            )
+        for index, name in enumerate(scenes.names):
+            (h, w), (true_h, true_w) = scenes.shape(index), scenes.shape(index, kind)
+            if (h, w) != (true_h, true_w):
+                raise InputError(
+                    f"{scenes.folder / kind / name}.png: is {true_w} x {true_h} px but its frame is {w} x "
+                    f"{h} px; give truth of the frame's size"
+                )
+    return scenes
 
 
 def _without(folder: SceneFolder, held: SceneFolder) -> SceneFolder:

@@ -6,35 +6,33 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
-from douga import __version__
-from douga.checkpoint import NetworkConfig, WeightsInfo, choose_device, in_short, save_network
-from douga.errors import CheckpointError, DougaError, OutputError, RecipeError
+from douga.checkpoint import choose_device
+from douga.errors import DougaError, OutputError, RecipeError
 from douga.frame_io import atomic_path
 from douga_training.data import Numbers, Samples, batches
 from douga_training.folders import open_folders
+from douga_training.interrupt import Interrupted, stop_between_steps
 from douga_training.learners import Learner, learner_of
 from douga_training.learners.isnet import masks_recipe
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe, parse_arguments
+from douga_training.run_state import BEST, LAST, RESUME, Run, resume, save_weights, write_checkpoint, written
 from douga_training.schedule import epoch_steps, in_steps, learning_rate
 
-RESUME = "last.pt"  # everything that a killed run needs to go on exactly
-BEST, LAST = "best.safetensors", "last.safetensors"
 SCORES = "scores.jsonl"
 
 
@@ -46,32 +44,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DougaError as exc:
         print(f"douga: {exc}", file=sys.stderr)
         return 2
+    except Interrupted as exc:
+        print(f"douga: stopped at step {exc.step}; the same command goes on from there", file=sys.stderr)
+        return 130
     except KeyboardInterrupt:
-        print("douga: stopped; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("douga: stopped; the same command goes on from the last checkpoint, if any", file=sys.stderr)
         return 130
     return 0
-
-
-@dataclass
-class _Run:
-    """Everything that changes while a run goes on. average: the running average of weights, which is kept.
-
-    best: the best score so far. stale: validations since then.
-    """
-
-    network: nn.Module
-    average: nn.Module
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    best: float = -1.0
-    stale: int = 0
 
 
 def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, float]:
     """Run a recipe to its end, resuming where a checkpoint is unless `fresh`.
 
     Returns the scores of the last validation, empty where there was none. Raises RecipeError, InputError,
-    CheckpointError, DeviceError and OutputError.
+    CheckpointError, DeviceError and OutputError, and Interrupted where Ctrl-C has ended it.
     """
     if recipe.kind == "isnet" and recipe.stage == "cutout" and not recipe.teacher:
         recipe = _with_teacher(recipe, fresh=fresh)
@@ -85,8 +71,11 @@ def train(recipe: Recipe, *, fresh: bool = False) -> dict[str, float]:
     if recipe.threads:
         torch.set_num_threads(recipe.threads)
     _join_group(device, world)
+    # Several processes would stop at different steps and wait for each other.
+    stopping = stop_between_steps() if world == 1 else contextlib.nullcontext(threading.Event())
     try:
-        return _train(recipe, folders, held, device, rank, world, fresh=fresh)
+        with stopping as asked:
+            return _train(recipe, folders, held, device, rank, world, asked, fresh=fresh)
     finally:
         if world > 1:
             dist.destroy_process_group()
@@ -99,10 +88,14 @@ def _train(
     device: torch.device,
     rank: int,
     world: int,
+    asked: threading.Event,
     *,
     fresh: bool,
 ) -> dict[str, float]:
-    """The loop itself, from top to bottom. It is longer than most functions so that it can be read as one."""
+    """The loop itself, from top to bottom. It is longer than most functions so that it can be read as one.
+
+    asked: is set where the user wants it to stop.
+    """
     learner = learner_of(recipe)
     samples = learner.samples(folders)
     judged = learner.samples(held, validation=True) if held else None
@@ -117,48 +110,66 @@ def _train(
     if rank == 0:
         frames = f"{samples.total} frames" if recipe.simulated < 1 else "frames drawn on the fly"
         print(f"douga: {recipe.stage} on {device}, {frames}, step {run.step} of {recipe.steps} -> {out}")
+        if run.step >= recipe.steps:
+            print("douga: nothing is left to do; more --steps go on from here, --fresh begins anew")
     progress = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=rank != 0, mininterval=5.0)
     scores: dict[str, float] = {}
-    if judged and recipe.init_from and run.step == 0 and rank == 0:
-        scores = _validate(recipe, learner, run, judged, device, writer)  # never worse than the start
-    stop = _is_enough(recipe, run)
-    while run.step < recipe.steps and not stop:
-        run.network.train()
-        rate = learning_rate(recipe, run.step, epoch)
-        for group in run.optimizer.param_groups:
-            group["lr"] = rate
-        # Dropout's random numbers depend on the step alone, so a resumed run goes on exactly as it would
-        # have.
-        torch.manual_seed(recipe.seed * 1_000_003 + run.step * world + rank)
-        batch = {key: value.to(device, non_blocking=True) for key, value in next(loader).items()}
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
-            loss = learner.loss(run.network, batch)
-        run.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        _share_gradients(run.network, world)
-        norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip_norm)
-        if torch.isfinite(norm):  # one bad batch must not end a night's training
-            run.optimizer.step()
-        run.step += 1
-        _follow(run.average, run.network, min(recipe.average, run.step / (run.step + 10)))
-        progress.update()
-        if run.step % 10 == 0:
-            progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-            _log(writer, run.step, loss=loss.item(), learning_rate=rate, gradient_norm=norm.item())
+    with progress:
+        if judged and recipe.init_from and run.step == 0 and rank == 0:
+            scores = _validate(recipe, learner, run, judged, device, writer)  # never worse than the start
+        stop = _is_enough(recipe, run)
+        while run.step < recipe.steps and not stop:
+            run.network.train()
+            rate = learning_rate(recipe, run.step, epoch)
+            for group in run.optimizer.param_groups:
+                group["lr"] = rate
+            # Dropout's random numbers depend on the step alone, so a resumed run goes on exactly as it would
+            # have.
+            torch.manual_seed(recipe.seed * 1_000_003 + run.step * world + rank)
+            batch = {key: value.to(device, non_blocking=True) for key, value in _next(loader).items()}
+            with torch.autocast(device.type, torch.bfloat16, enabled=recipe.bf16):
+                loss = learner.loss(run.network, batch)
+            run.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            _share_gradients(run.network, world)
+            norm = torch.nn.utils.clip_grad_norm_(run.network.parameters(), recipe.clip_norm)
+            if torch.isfinite(norm):  # one bad batch must not end a night's training
+                run.optimizer.step()
+            run.step += 1
+            _follow(run.average, run.network, min(recipe.average, run.step / (run.step + 10)))
+            progress.update()
+            if run.step % 10 == 0:
+                progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
+                _log(writer, run.step, loss=loss.item(), learning_rate=rate, gradient_norm=norm.item())
 
-        done = run.step == recipe.steps
-        if judged and (done or run.step % recipe.validate_every == 0):
-            if rank == 0:
-                scores = _validate(recipe, learner, run, judged, device, writer)
-            stop = _agree(_is_enough(recipe, run), device, world)
-        if rank == 0 and (done or stop or run.step % recipe.checkpoint_every == 0):
-            _written(partial(_checkpoint, out, run, recipe, learner), must=done or stop)
-    if stop and rank == 0:
-        tqdm.write(f"douga: {_why(recipe, run)}; stopped at step {run.step}")
-    progress.close()
+            done = run.step == recipe.steps
+            if judged and (done or run.step % recipe.validate_every == 0):
+                if rank == 0:
+                    scores = _validate(recipe, learner, run, judged, device, writer)
+                stop = _agree(_is_enough(recipe, run), device, world)
+            last = done or stop or asked.is_set()
+            if rank == 0 and (last or run.step % recipe.checkpoint_every == 0):
+                written(partial(write_checkpoint, out, run, recipe, learner), must=last)
+            if asked.is_set():
+                break
+        if stop and rank == 0:
+            tqdm.write(f"douga: {_why(recipe, run)}; stopped at step {run.step}")
     if writer:
         writer.close()
+    if asked.is_set() and run.step < recipe.steps:
+        raise Interrupted(run.step)
     return scores
+
+
+def _next(loader: Iterator[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The next batch; what a worker process cannot read is said in one sentence, without its traceback."""
+    try:
+        return next(loader)
+    except DougaError as exc:
+        said = str(exc)
+        if not said.startswith("Caught "):
+            raise
+        raise type(exc)(said.rpartition(f"{type(exc).__name__}: ")[2].strip()) from None
 
 
 def _with_teacher(recipe: Recipe, *, fresh: bool) -> Recipe:
@@ -176,7 +187,7 @@ def _device(recipe: Recipe, world: int) -> torch.device:
     return choose_device(recipe.device)
 
 
-def _start(recipe: Recipe, learner: Learner, device: torch.device, checkpoint: Path | None) -> _Run:
+def _start(recipe: Recipe, learner: Learner, device: torch.device, checkpoint: Path | None) -> Run:
     """Network, average and optimizer, new or as the checkpoint holds them."""
     torch.manual_seed(recipe.seed)
     network = learner.new_network()
@@ -184,22 +195,22 @@ def _start(recipe: Recipe, learner: Learner, device: torch.device, checkpoint: P
     adam = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
     decay = recipe.weight_decay if recipe.optimizer == "adamw" else 0.0
     optimizer = adam(network.parameters(), recipe.learning_rate, weight_decay=decay)
-    run = _Run(network, deepcopy(network).requires_grad_(False), optimizer)
+    run = Run(network, deepcopy(network).requires_grad_(False), optimizer)
     if checkpoint is not None and checkpoint.is_file():
-        _resume(checkpoint, run, device)
+        resume(checkpoint, run, recipe, device)
     return run
 
 
-def _is_enough(recipe: Recipe, run: _Run) -> bool:
+def _is_enough(recipe: Recipe, run: Run) -> bool:
     """True where a run may stop before its last step."""
     return bool(recipe.patience and run.stale >= recipe.patience) or _is_there(recipe, run)
 
 
-def _is_there(recipe: Recipe, run: _Run) -> bool:
+def _is_there(recipe: Recipe, run: Run) -> bool:
     return bool(recipe.goal and run.best >= recipe.goal)
 
 
-def _why(recipe: Recipe, run: _Run) -> str:
+def _why(recipe: Recipe, run: Run) -> str:
     if _is_there(recipe, run):
         return "goal reached"
     return f"no better score in {recipe.patience} validations"
@@ -225,7 +236,7 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 @torch.inference_mode()
 def _validate(
-    recipe: Recipe, learner: Learner, run: _Run, judged: Samples, device: torch.device, writer: Any
+    recipe: Recipe, learner: Learner, run: Run, judged: Samples, device: torch.device, writer: Any
 ) -> dict[str, float]:
     """Score the averaged weights, log it, and keep them where they are the best so far."""
     run.average.eval()
@@ -240,8 +251,8 @@ def _validate(
         picture = learner.picture(run.average, next(iter(loader)), device)
         writer.add_image("validation/input, answer, truth", picture, run.step, dataformats="HWC")
     run.stale += 1
-    save = partial(_save, Path(recipe.out) / BEST, run, recipe, learner)
-    if scores["score"] > run.best and _written(save):
+    save = partial(save_weights, Path(recipe.out) / BEST, run, recipe, learner)
+    if scores["score"] > run.best and written(save):
         run.best, run.stale = scores["score"], 0
     return scores
 
@@ -268,78 +279,6 @@ def _log(writer: Any, step: int, **values: float) -> None:
     if writer:
         for key, value in values.items():
             writer.add_scalar(f"train/{key}", value, step)
-
-
-# Entries that say where a run took place, not what was trained; a studio's paths are its own business.
-_OF_THE_MACHINE = ("out", "device", "threads", "data", "validation", "init_from", "teacher")
-
-
-def _save(path: Path, run: _Run, recipe: Recipe, learner: Learner) -> None:
-    settings = {key: value for key, value in asdict(recipe).items() if key not in _OF_THE_MACHINE}
-    config = run.average.config
-    assert isinstance(config, NetworkConfig)
-    info = WeightsInfo(
-        recipe.stage,
-        config,
-        recipe.input_mode,
-        run.step,
-        settings,
-        __version__,
-        learner.kind,
-        learner.licence,
-        learner.source,
-    )
-    try:
-        save_network(path, run.average, info)
-    except SafetensorError as exc:  # what safetensors makes of a full disk
-        raise OutputError(f"{path}: cannot be written ({in_short(exc)}); make room") from exc
-
-
-def _written(write: Callable[[], None], *, must: bool = False) -> bool:
-    """True where it could be written. A disk that is full for a while must not end a night's training."""
-    try:
-        write()
-    except OutputError as exc:
-        if must:
-            raise
-        tqdm.write(f"douga: {exc}; training goes on, the next time it may work")
-        return False
-    return True
-
-
-def _checkpoint(out: Path, run: _Run, recipe: Recipe, learner: Learner) -> None:
-    """Weights to use (averaged, half precision) and the whole state to resume from (exact).
-
-    Raises OutputError, and leaves the checkpoint before it as it is.
-    """
-    _save(out / LAST, run, recipe, learner)
-    state = {
-        "network": run.network.state_dict(),
-        "average": run.average.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "step": run.step,
-        "best": run.best,
-        "stale": run.stale,
-        "recipe": asdict(recipe),
-    }
-    with atomic_path(out / RESUME) as temporary:
-        try:
-            torch.save(state, temporary)
-        except RuntimeError as exc:  # what torch makes of a full disk
-            raise OutputError(f"{out / RESUME}: cannot be written ({in_short(exc)}); make room") from exc
-
-
-def _resume(path: Path, run: _Run, device: torch.device) -> None:
-    try:
-        state = torch.load(path, map_location=device, weights_only=True)
-        run.network.load_state_dict(state["network"])
-        run.average.load_state_dict(state["average"])
-        run.optimizer.load_state_dict(state["optimizer"])
-        run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
-    except (RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError, UnpicklingError) as exc:
-        raise CheckpointError(
-            f"{path}: cannot go on from it ({in_short(exc)}); start anew with --fresh or another --out"
-        ) from exc
 
 
 # -- several processes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,7 +24,7 @@ _ORIENTATION, _ON_ITS_SIDE = 0x0112, 5  # of EXIF: the entry, and the first valu
 class SceneFolder:
     """Read access to a folder in the layout of `douga simulate`.
 
-    Unpacks each picture once into DIR/.raw/, and again where its PNG was written anew.
+    Unpacks each picture once into DIR/.raw/, and again where its PNG is another one.
     """
 
     def __init__(self, folder: Path, names: Sequence[str] | None = None) -> None:
@@ -44,13 +46,16 @@ class SceneFolder:
         """
         name = self.names[index]
         path = self.folder / CACHE / kind / f"{name}.npy"
-        if not _is_fresh(path, self._source(index, kind)):
+        date = _date(self._source(index, kind))
+        if date is None or _date(path) != date:  # a PNG that took the place of another may be older than it
             self._unpack(path, kind, name)
+            with contextlib.suppress(FileNotFoundError):  # another process may be unpacking the same one
+                os.utime(path, ns=(date or 0, date or 0))
         return np.load(path, mmap_mode="r")
 
-    def shape(self, index: int) -> tuple[int, int]:
-        """Height and width of a frame, from its file's header. Raises InputError."""
-        width, height = size_wh(self._source(index, "frame"))
+    def shape(self, index: int, kind: str = "frame") -> tuple[int, int]:
+        """Height and width of a picture, from its file's header. Raises InputError."""
+        width, height = size_wh(self._source(index, kind))
         return height, width
 
     def has_broadcast(self, index: int) -> bool:
@@ -84,15 +89,17 @@ def size_wh(path: Path) -> tuple[int, int]:
     """Width and height of a picture as it is read, from its header alone. Raises InputError."""
     try:
         with Image.open(path) as image:
-            lies = image.getexif().get(_ORIENTATION, 1) >= _ON_ITS_SIDE
+            # A PNG is unpacked whole to look for its EXIF, unless that stands in front.
+            told = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            lies = told.get(_ORIENTATION, 1) >= _ON_ITS_SIDE
             return (image.height, image.width) if lies else image.size
     except (OSError, UnidentifiedImageError, ValueError) as exc:
         raise InputError(f"{path}: cannot be read as a picture ({exc}); write it again") from exc
 
 
-def _is_fresh(path: Path, source: Path) -> bool:
-    """True where the unpacked picture is there and its PNG is not newer."""
+def _date(path: Path) -> int | None:
+    """When a file was last written, in ns; None where it is not there."""
     try:
-        return path.stat().st_mtime_ns >= source.stat().st_mtime_ns
+        return path.stat().st_mtime_ns
     except FileNotFoundError:
-        return False
+        return None

@@ -11,8 +11,9 @@ from pathlib import Path
 
 from douga.errors import OutputError
 from douga_training.ablate.plan import Plan, Variant
-from douga_training.loop import RESUME, SCORES, train
+from douga_training.loop import SCORES, train
 from douga_training.recipe import Recipe
+from douga_training.run_state import RESUME
 
 BASE = Variant("base")
 

@@ -28,11 +28,13 @@ examples:
   douga evaluate --pred result --truth shots/truth
   douga evaluate --pred result --truth shots/truth --out scores
   douga evaluate --pred result --truth shots/truth --json scores.json --html scores.html --tolerance 1
+  douga evaluate --pred after --before result --truth shots/truth      what training has changed
+  douga evaluate --pred cut --truth studio/test                        alphas, against studio/test/gt
 
 Both folders hold classes/STEM.png (class ids, indexed or grey), cel_mask/STEM.png (0 and 255) or
 alpha/STEM.png (soft, grey), or several of them, as `douga reconstruct`, `douga cutout` and `douga simulate`
-write them. Alphas may lie in sub-folders, alpha/NAME/STEM.png or NAME/alpha/STEM.png; each has a row of its
-own. With frame/STEM.png in the truth the page shows the frames.
+write them; gt/ is taken for alpha/. Alphas may lie in sub-folders, alpha/NAME/STEM.png or
+NAME/alpha/STEM.png; each has a row of its own. With frame/STEM.png in the truth the page shows the frames.
 
 exit status: 0 all compared; 1 some predictions are missing; 2 nothing to compare, or an unusable file
 """
@@ -105,6 +107,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--truth", type=Path, required=True, metavar="DIR", help="truth, in the same folders")
     parser.add_argument(
+        "--before",
+        type=Path,
+        metavar="DIR",
+        help="other results, such as of the weights before training: also say what has changed since",
+    )
+    parser.add_argument(
         "--tolerance", type=float, default=2.0, metavar="PX", help="how far a line may be off (default: 2 px)"
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/scores.json and DIR/report.html")
@@ -120,6 +128,11 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--tolerance: expected pixels, 0 or more, got {args.tolerance}")
     evaluation = evaluate(args.pred, args.truth, tolerance_px=args.tolerance)
     print(as_text(evaluation))
+    if args.before:
+        from douga.evaluate_change import change_rows
+
+        before = evaluate(args.before, args.truth, tolerance_px=args.tolerance)
+        print(f"\n{as_table(change_rows(before, evaluation))}")
     json_path = args.json or (args.out / "scores.json" if args.out else None)
     html_path = args.html or (args.out / "report.html" if args.out else None)
     if json_path:
@@ -151,11 +164,11 @@ def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Eva
             raise MissingInputError(
                 f"{folder}: no such folder; give one that holds classes/, cel_mask/ or alpha/"
             )
-    wanted = {kind: sorted(p.stem for p in (truth / kind).glob("*.png")) for kind in _KINDS}
+    wanted = {kind: sorted(p.stem for p in (truth / kind).glob("[!.]*.png")) for kind in _KINDS}
     true_alphas = find_alphas(truth)
     if not any(wanted.values()) and not true_alphas:
         raise MissingInputError(
-            f"{truth}: no classes/*.png, cel_mask/*.png or alpha/*.png in it, so there is no truth"
+            f"{truth}: no classes/*.png, cel_mask/*.png, alpha/*.png or gt/*.png in it, so there is no truth"
         )
     there = {
         kind: [s for s in stems if (prediction / kind / f"{s}.png").is_file()]
@@ -366,23 +379,24 @@ def as_text(evaluation: Evaluation) -> str:
     count = len(evaluation.frames.keys() | evaluation.alphas.keys())
     blocks = [f"{count} frames, {len(evaluation.missing)} predictions missing; all in percent"]
     if total.has_classes:
-        blocks.append(_table(confusion_rows(total.matrix)))
+        blocks.append(as_table(confusion_rows(total.matrix)))
         blocks.append(
-            _table(line_rows(total)) + f"\n(within {evaluation.tolerance_px:g} px, lines thinned first)"
+            as_table(line_rows(total)) + f"\n(within {evaluation.tolerance_px:g} px, lines thinned first)"
         )
         fills = [(c.title, percent(metrics.iou(total.matrix)[c])) for c in FILL_CLASSES]
-        blocks.append(_table([["fills", "IoU"], *([n, v] for n, v in fills if v != "-")]))
+        blocks.append(as_table([["fills", "IoU"], *([n, v] for n, v in fills if v != "-")]))
     if total.has_classes or total.has_cel:
-        blocks.append(_table([[name, value] for name, value in headline(total)]))
+        blocks.append(as_table([[name, value] for name, value in headline(total)]))
     if evaluation.alphas:
         blocks.append(
-            _table(alpha_rows(evaluation.alphas))
+            as_table(alpha_rows(evaluation.alphas))
             + "\n(means over frames; MAE and MSE are shares, HCE clicks, the last three tell of the truth)"
         )
     return "\n\n".join(blocks)
 
 
-def _table(rows: list[list[str]]) -> str:
+def as_table(rows: list[list[str]]) -> str:
+    """Rows of cells as lines of text, the first column to the left and the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
         "  ".join(

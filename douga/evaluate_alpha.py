@@ -22,6 +22,7 @@ from douga.metrics.shapes import ShapeComplexity, shape_complexity
 from douga.types import U8
 
 FOLDER = "alpha"
+_FOLDERS = (FOLDER, "gt")  # the second is what studios and ToonOut's data have
 TOTAL = "all"
 _TOP = "."  # frames that lie in no sub-folder
 
@@ -62,16 +63,17 @@ def find_alphas(folder: Path) -> dict[str, Path]:
     """The alphas below a folder by "SUB/STEM": alpha/STEM.png, alpha/SUB/STEM.png and SUB/alpha/STEM.png.
 
     So a set that was cut out part by part (`--out result/emotion`) fits a truth that is one folder of alphas.
-    Raises InputError where two files have one name.
+    gt/ is as good as alpha/, and either of them may be the folder itself. Raises InputError where two files
+    have one name.
     """
     found: dict[str, Path] = {}
+    base = folder.parent if folder.name in _FOLDERS else folder
     for path in sorted(folder.rglob("*.png")):
-        parts = path.relative_to(folder).with_suffix("").parts
-        if parts[:-1].count(FOLDER) != 1 or path.name.startswith("."):
+        parts = path.relative_to(base).with_suffix("").parts
+        place = [part for part in parts[:-1] if part not in _FOLDERS]
+        if len(place) != len(parts) - 2 or path.name.startswith("."):
             continue
-        place = list(parts)
-        place.remove(FOLDER)
-        key = "/".join(place)
+        key = "/".join((*place, parts[-1]))
         if key in found:
             raise InputError(f"{found[key]} and {path} are both the alpha of {key}; leave one of them")
         found[key] = path

@@ -133,17 +133,19 @@ def predict_where_drawn(
     *,
     precision: torch.dtype = torch.bfloat16,
     region: Box | None = None,
+    weighed: Callable[[Tensor], Tensor] = lambda answer: answer,
     on_step: OnStep = _no_word,
 ) -> Tensor:
     """Class probabilities as of `predict`, at full resolution only where something may be drawn.
 
     That is inside of a mask, wherever the context's own answer has any doubt that there is nothing but the
     first of the classes, and some px around. Elsewhere the first class is certain. inside: (H, W) uint8, not
-    0 where the answer is wanted in any case. Arguments otherwise as in `predict`, and so is the result.
+    0 where the answer is wanted in any case. weighed: is given (classes, h, w) float16 of each window and
+    says what to make of it. Arguments otherwise as in `predict`, and so is the result.
     """
     network = _gcn(loaded)
     if network.detail is None:
-        return predict(loaded, image, precision=precision, region=region, on_step=on_step)
+        return weighed(predict(loaded, image, precision=precision, region=region, on_step=on_step))
     h, w = image.shape[-2:]
     left, top, width, height = region or (0, 0, w, h)
     with torch.inference_mode(), _autocast(loaded, precision):
@@ -155,7 +157,7 @@ def predict_where_drawn(
         windows = list(windows_over(wanted, margin_px=2 * network.detail.reach_px))
         for done, (x, y, window_w, window_h) in enumerate(windows, 1):
             on_step(done / (len(windows) + 1))
-            fine = _window(network.detail, prepared, (x, y, window_w, window_h))
+            fine = weighed(_window(network.detail, prepared, (x, y, window_w, window_h)))
             part = np.s_[y - top : y - top + window_h, x - left : x - left + window_w]
             asked = torch.from_numpy(wanted[y : y + window_h, x : x + window_w])
             answer[:, *part] = torch.where(asked, fine, answer[:, *part])

@@ -45,13 +45,6 @@ _SPUR_PX = 3
 _SEAM_PX = 16
 _PINHOLE_PX = 24  # doubt inside of a thick line: each hole would become a ring of its skeleton
 _THICK = 1.3  # of the drawing's median line: a band that may be two lines side by side
-# How much more a fill costs in training than flat paint does (training/recipes/lines-small.toml).
-_TAUGHT = {
-    DougaClass.SHADING_FILL: 2.0,
-    DougaClass.COLOR_FILL: 4.0,
-    DougaClass.HIGHLIGHT_FILL: 5.0,
-    DougaClass.BOOK_FILL: 1.5,
-}
 _MARGIN_PX = 8  # around all that is drawn, beyond what a gap or a line's width may add to it
 _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
@@ -116,7 +109,7 @@ def _clean(
     """Arguments as of `clean_douga`; cel: (H, W) uint8, 0 or 255. Returns (H, W) uint8 class ids."""
     drawn, trace = _sum(probabilities, DRAWN_CLASSES), _sum(probabilities, TRACE_CLASSES)
     line_probability = cv2.add(drawn, trace)  # a line that could be of two classes is still a line
-    area_planes = _weighed(probabilities, line_probability)
+    area_planes: dict[int, F32] = {c: _plane(probabilities, c) for c in AREA_CLASSES}
     lines_seen = (line_probability > 0.5).view(np.uint8)
     if rgb is not None:
         area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
@@ -185,17 +178,6 @@ def _check(
 
 def _plane(planes: NDArray[np.floating], c: int) -> F32:
     return planes[c].astype(np.float32, copy=False)
-
-
-def _weighed(planes: NDArray[np.floating], line_probability: F32) -> dict[int, F32]:
-    """Probabilities of the area classes, (H, W) each, with training's zeal for rare fills half taken back."""
-    areas: dict[int, F32] = {}
-    total = np.full(line_probability.shape, 1e-6, np.float32)
-    for c in AREA_CLASSES:
-        areas[c] = cv2.multiply(_plane(planes, c), _TAUGHT.get(c, 1.0) ** -0.5)
-        cv2.add(total, areas[c], dst=total)
-    scale = cv2.divide(1 - line_probability, total, dst=total)
-    return {c: cv2.multiply(plane, scale, dst=plane) for c, plane in areas.items()}
 
 
 def _sum(planes: NDArray[np.floating], classes: Sequence[DougaClass]) -> F32:

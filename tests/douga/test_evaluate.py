@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -162,6 +163,32 @@ def test_missing_predictions_are_named_and_the_rest_is_scored(
     assert main(["evaluate", "--pred", str(folders[0]), "--truth", str(folders[1])]) == 1
     assert "classes/b_shifted.png" in capsys.readouterr().err
     assert set(evaluate(*folders).frames) == {"a_perfect", "b_shifted", "c_wrong"}
+
+
+def test_what_has_changed_since_is_told_of_the_frames_that_both_have(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prediction, truth = folders
+    before = tmp_path / "before"
+    for kind in ("classes", "cel_mask"):
+        shutil.copytree(prediction / kind, before / kind)
+        shutil.copy(truth / kind / "b_shifted.png", prediction / kind / "b_shifted.png")
+        (before / kind / "c_wrong.png").unlink()
+    assert main(["evaluate", "--pred", str(prediction), "--before", str(before), "--truth", str(truth)]) == 0
+    told = capsys.readouterr().out
+    table = told[told.index("2 frames that both have") :].splitlines()
+    rows = {line.rsplit(None, 3)[0]: line.split()[-3:] for line in table[1:]}
+    # Without the third frame, all that is left now is perfect.
+    assert rows["cel IoU"][1] == rows["all lines F1"][1] == "100.0"
+    old, new, change = (float(value) for value in rows["cel IoU"])
+    assert change == pytest.approx(new - old, abs=0.051)
+    assert change > 1
+    assert "alpha" not in told[told.index("2 frames") :]
+
+
+def test_hidden_files_are_no_truth(folders: tuple[Path, Path]) -> None:
+    (folders[1] / "classes" / "._a_perfect.png").write_bytes(b"what a Mac leaves")
+    assert not evaluate(*folders).missing
 
 
 def test_masks_alone_can_be_compared(folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:

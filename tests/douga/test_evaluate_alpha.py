@@ -101,6 +101,18 @@ def test_alphas_may_lie_beside_cel_masks(tmp_path: Path) -> None:
     assert evaluation.frames.keys() == evaluation.alphas.keys() == {"a"}
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_studios_gt_is_a_truth(tmp_path: Path, whole: bool) -> None:
+    write(tmp_path / "test" / "im" / "a.png", disk(20))
+    write(tmp_path / "test" / "gt" / "a.png", disk(20))
+    write(tmp_path / "cut" / "alpha" / "a.png", disk(20))
+    truth = tmp_path / "test" if whole else tmp_path / "test" / "gt"
+    prediction = tmp_path / "cut" if whole else tmp_path / "cut" / "alpha"
+    evaluation = evaluate(prediction, truth)
+    assert evaluation.alphas.keys() == {"a"}
+    assert not evaluation.missing
+
+
 def test_two_alphas_of_one_name_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "alpha" / "x" / "1.png", disk(9))
     write(tmp_path / "x" / "alpha" / "1.png", disk(9))

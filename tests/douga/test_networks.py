@@ -30,7 +30,7 @@ from douga.classes import DougaClass
 from douga.errors import CheckpointError, DeviceError, InputError
 from douga.inference import predict
 from douga.ink import with_outline
-from douga.lines import find_lines
+from douga.lines import area_costs, find_lines, without_zeal
 from douga.networks.cues import ClassicalCues
 from douga.networks.gcn import DetailRoad, Gcn, GcnConfig
 from douga.preprocess import INPUT_MODES, input_channels, lifted, to_rgb, to_tensor
@@ -463,6 +463,39 @@ def test_lines_are_told_of_the_mask() -> None:
     assert found[0].shape == (len(DougaClass), 20, 30)
     assert found[0].dtype == np.float16
     assert np.abs(found[0] - found[1]).max() > 0.01
+
+
+def test_rare_fills_do_not_profit_from_their_weight_in_training() -> None:
+    costs = area_costs(load_network("lines-small", "cpu").info)
+    assert costs == (1.0, 2.0, 4.0, 5.0, 1.5)
+    answer = torch.zeros(10, 1, 2, dtype=torch.float16)
+    answer[DougaClass.VISIBLE_LINE] = 0.2
+    for x, shade in enumerate((0.44, 0.52)):  # a shade has to be 1.4 times as likely as flat paint
+        answer[DougaClass.SHADING_FILL, 0, x], answer[DougaClass.FLAT, 0, x] = shade, 0.8 - shade
+    fair = without_zeal(answer, costs)
+    assert fair.dtype == answer.dtype
+    assert fair.argmax(0).tolist() == [[DougaClass.FLAT, DougaClass.SHADING_FILL]]
+    torch.testing.assert_close(fair.float().sum(0), torch.ones(1, 2), atol=2e-3, rtol=0)
+    torch.testing.assert_close(fair[DougaClass.VISIBLE_LINE], answer[DougaClass.VISIBLE_LINE])
+
+
+@pytest.mark.parametrize("recipe", [{}, {"loss": "focal", "class_weights": [9.0] * 10}, {"loss": "weighted"}])
+def test_an_answer_stays_as_it_is_where_training_favoured_no_fill(recipe: dict[str, Any]) -> None:
+    info = replace(loaded(CONFIGS["lines, concatenated"]).info, recipe=recipe)
+    answer = torch.rand(10, 2, 2)
+    assert without_zeal(answer, area_costs(info)) is answer
+
+
+def test_lines_are_found_with_that_zeal_taken_back() -> None:
+    network = loaded(CONFIGS["lines, concatenated"])
+    frame, cel = Frame(np.full((20, 30, 3), 128, np.uint8)), CelMask(np.full((20, 30), 255, np.uint8))
+    plain = find_lines(frame, cel, network)
+    zealous = replace(
+        network.info, recipe={"loss": "weighted", "class_weights": [1, 1, 1, 1, 1, 1, 9, 1, 1, 1]}
+    )
+    fair = find_lines(frame, cel, replace(network, info=zealous))
+    assert (fair[DougaClass.SHADING_FILL] < plain[DougaClass.SHADING_FILL]).all()
+    np.testing.assert_array_equal(fair[DougaClass.VISIBLE_LINE], plain[DougaClass.VISIBLE_LINE])
 
 
 def test_weights_of_the_other_stage_are_refused() -> None:

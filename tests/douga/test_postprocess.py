@@ -132,16 +132,6 @@ def test_every_line_class_survives(seed: int, line_width_px: int) -> None:
         assert metrics.line_counts(cleaned == c, ids == c).f1 > 0.95
 
 
-def test_rare_fills_do_not_profit_from_their_weight_in_training() -> None:
-    ids = np.zeros((60, 60), np.uint8)
-    cv2.rectangle(ids, (10, 10), (50, 50), LINE, 3)
-    planes = one_hot(ids)
-    inside = np.s_[13:48, 13:48]
-    for seen, kind in ((0.55, FLAT), (0.65, SHADE)):
-        planes[SHADE][inside], planes[FLAT][inside] = seen, 1 - seen
-        assert (clean_douga(planes).ids[inside] == kind).all()
-
-
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_a_closed_area_with_a_clear_vote_has_one_class(seed: int) -> None:

@@ -144,6 +144,23 @@ def test_only_so_many_are_pictured(folders: tuple[Path, Path], tmp_path: Path) -
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["0001_bad.png", INDEX]
 
 
+def test_a_frame_of_another_size_is_named(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    prediction, truth = folders
+    stem = next((truth / "classes").glob("*.png")).stem
+    write_png(truth / "frame" / f"{stem}.png", np.zeros((9, 7, 3), np.uint8))
+    with pytest.raises(InputError, match=rf"frame/{stem}.png: is 7 x 9 px but its truth is"):
+        explain("errors", "--pred", prediction, "--truth", truth, "--out", tmp_path / "out")
+
+
+def test_alphas_alone_are_sent_to_where_they_are_pictured(tmp_path: Path) -> None:
+    for folder in ("pred", "truth"):
+        write_png(tmp_path / folder / "alpha" / "a.png", np.full((40, 40), 200, np.uint8))
+    with pytest.raises(MissingInputError, match="only alphas to compare; `douga evaluate --html"):
+        explain(
+            "errors", "--pred", tmp_path / "pred", "--truth", tmp_path / "truth", "--out", tmp_path / "out"
+        )
+
+
 @pytest.mark.parametrize(("option", "value"), [("--tolerance", "nan"), ("--worst", "-1")])
 def test_bad_numbers_are_refused(folders: tuple[Path, Path], tmp_path: Path, option: str, value: str) -> None:
     with pytest.raises(InputError, match=option):

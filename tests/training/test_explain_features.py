@@ -16,11 +16,13 @@ from douga_training.explain.features import (
     excitement,
     layers_of,
     maximise,
+    network_of,
 )
 
 from douga.checkpoint import LoadedNetwork, WeightsInfo, load_network, save_network
 from douga.errors import InputError
 from douga.networks.gcn import Gcn, GcnConfig
+from douga.networks.isnet import IsNet, IsNetConfig
 
 QUICK = Ascent(steps=4, size_px=64)
 
@@ -104,6 +106,24 @@ def test_layers_and_channels_are_chosen_or_refused(loaded: LoadedNetwork) -> Non
             choose_channels(first, bad)
     with pytest.raises(InputError, match="channels 0 to 63"):
         choose_channels(first, "64,")
+
+
+def test_the_answer_of_a_cutout_is_a_log_probability() -> None:
+    torch.manual_seed(0)
+    network = Gcn(GcnConfig(classes=1, in_channels=3, kernel_size=5, width=4, detail_width=4)).eval()
+    layer = layers_of(network)["classes"]
+    image = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        answer = activations(network, layer, image)
+        torch.testing.assert_close(answer.exp(), network(image).sigmoid())
+    assert layer.labels == ("opaque",)
+
+
+def test_a_network_of_another_kind_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "isnet.safetensors"
+    save_network(path, IsNet(IsNetConfig(4)), WeightsInfo("cutout", IsNetConfig(4), "color", 0, kind="isnet"))
+    with pytest.raises(InputError, match="of kind isnet; features are shown of gcn networks"):
+        network_of(load_network(path, "cpu"))
 
 
 @pytest.mark.parametrize("values", [(0, 64), (4, 16), (4, 65)])

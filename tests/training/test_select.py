@@ -294,6 +294,15 @@ def test_an_output_folder_that_cannot_be_is_an_output_error(frames: Path, tmp_pa
         select(frames, "--out", tmp_path / "file", "--no-model")
 
 
+def test_frames_are_never_chosen_over_themselves(frames: Path, tmp_path: Path) -> None:
+    own = frames.rename(tmp_path / "frame")
+    before = {path: path.read_bytes() for path in own.iterdir()}
+    for given in (own, own / "A00.png"):
+        with pytest.raises(OutputError, match="would write over it"):
+            select(given, "--out", tmp_path, "--no-model")
+    assert before == {path: path.read_bytes() for path in own.iterdir()}
+
+
 def test_a_video_is_chosen_from_like_images(tmp_path: Path) -> None:
     import av
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from douga_training.pairs import PairFolder
-from douga_training.select import command
+from douga_training.select import command, hard_command
 from douga_training.select.hard import EASY, HARD, against_truth, certainty, hard_first
 
 from douga import __version__
@@ -133,6 +133,18 @@ def test_pictures_without_alphas_are_ranked_by_doubt(studio: Path, weights: Path
     assert select(*given, "--well", 1, "--easy", 1, "--count", 2) == 0
     assert sorted(path.name for path in (tmp_path / "hard" / "im").iterdir()) == ["1.png", "4.png"]
     assert not (tmp_path / "hard" / "gt").exists()
+
+
+def test_where_it_cannot_be_written_is_known_before_the_model_is_asked(
+    studio: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hard_command, "_ask", lambda *_: pytest.fail("asked first"))
+    (tmp_path / "file").write_text("in the way", "utf-8")
+    given = (studio / "im", "--hard", "--model", weights, "--device", "cpu", "--out")
+    with pytest.raises(OutputError, match="cannot write there"):
+        select(*given, tmp_path / "file")
+    with pytest.raises(OutputError, match="would write over it"):
+        select(*given, studio)
 
 
 def test_some_with_and_some_without_alphas_are_not_mixed(studio: Path, weights: Path, tmp_path: Path) -> None:

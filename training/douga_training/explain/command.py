@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from douga.errors import InputError
+from douga.errors import InputError, MissingInputError
 
 EXAMPLES = """\
 examples:
@@ -147,6 +147,10 @@ def _run_errors(args: argparse.Namespace) -> int:
         raise InputError(f"--worst {args.worst}: expected a number of frames, or 0 for all")
     print("comparing ...", file=sys.stderr)
     evaluation = evaluate(args.pred, args.truth, tolerance_px=args.tolerance)
+    if not evaluation.frames:
+        raise MissingInputError(
+            f"{args.truth}: there are only alphas to compare; `douga evaluate --html FILE` shows their worst"
+        )
     total = min(args.worst or len(evaluation.frames), len(evaluation.frames))
     with tqdm(total=total, unit="panel", mininterval=1.0) as progress:
         write_panels(evaluation, args.out, count=args.worst, on_frame=progress.update)

@@ -121,12 +121,14 @@ def panel(evaluation: Evaluation, stem: str, rank: int) -> tuple[U8, list[Cell]]
     if score.has_classes:
         drawn, there = (read_ids(d / "classes" / f"{stem}.png") for d in _folders(evaluation))
         palette = load_palette("kugler")
+        _check_frame(evaluation, stem, frame, there)
         cells += [
             Cell("truth", paint(ClassMap(there), palette)),
             Cell("answer", paint(ClassMap(drawn), palette)),
         ]
     if score.has_cel:
         found, real = (read_mask(d / "cel_mask" / f"{stem}.png").astype(bool) for d in _folders(evaluation))
+        _check_frame(evaluation, stem, frame, real)
         if not score.has_classes:
             cells += [Cell("truth", _grey(real)), Cell("answer", _grey(found))]
         picture = cel_overlay(found, real, frame)
@@ -167,8 +169,22 @@ def _all_lines(drawn: U8, there: U8, tolerance_px: float) -> U8:
 
 
 def _frame(evaluation: Evaluation, stem: str) -> U8 | None:
-    path = evaluation.truth / "frame" / f"{stem}.png"
+    path = _frame_path(evaluation, stem)
     return read_frame(path).rgb if path.is_file() else None
+
+
+def _frame_path(evaluation: Evaluation, stem: str) -> Path:
+    return evaluation.truth / "frame" / f"{stem}.png"
+
+
+def _check_frame(evaluation: Evaluation, stem: str, frame: U8 | None, truth: Mask | U8) -> None:
+    """Raises InputError where the frame of a truth has another size."""
+    if frame is not None and frame.shape[:2] != truth.shape:
+        sizes = [f"{width} x {height}" for height, width in (frame.shape[:2], truth.shape)]
+        raise InputError(
+            f"{_frame_path(evaluation, stem)}: is {sizes[0]} px but its truth is {sizes[1]} px; give the "
+            "frame that was labelled, or move it away"
+        )
 
 
 def _folders(evaluation: Evaluation) -> tuple[Path, Path]:

@@ -80,8 +80,12 @@ class Feature:
 
 
 def network_of(loaded: LoadedNetwork) -> Gcn:
-    """The network of a checkpoint, as what it is."""
-    assert isinstance(loaded.network, Gcn)
+    """The network of a checkpoint, as what it is. Raises InputError for one of another kind."""
+    if not isinstance(loaded.network, Gcn):
+        raise InputError(
+            f"{loaded.path}: is of kind {loaded.info.kind}; features are shown of gcn networks, such as "
+            "cel-small, lines-small, cutout-small"
+        )
     return loaded.network
 
 
@@ -103,7 +107,7 @@ def layers_of(network: Gcn) -> dict[str, LayerKind]:
     if classes == len(DougaClass):
         names = tuple(c.title for c in DougaClass)
     else:
-        names = ("no cel", "cel") if classes == 2 else _numbers(classes)
+        names = {1: ("opaque",), 2: ("no cel", "cel")}.get(classes, _numbers(classes))
     found.append(LayerKind("classes", "answer, log-probability of each class", names))
     return {layer.name: layer for layer in found}
 
@@ -220,7 +224,8 @@ def activations(network: Gcn, layer: LayerKind, image: Tensor) -> Tensor:
     if layer.name == "context":
         return network.context(image)
     if layer.name == "classes":
-        return network(image).log_softmax(1)
+        answer = network(image)
+        return F.logsigmoid(answer) if answer.shape[1] == 1 else answer.log_softmax(1)
     kept: list[Tensor] = []
     hook = _last(network).register_forward_pre_hook(lambda module, inputs: kept.append(inputs[0]))
     try:

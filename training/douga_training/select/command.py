@@ -124,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     labelled = open_sources([Path(given) for given in args.labelled]) if args.labelled else None
     for note in (*sources.notes, *(labelled.notes if labelled else ())):
         _say(f"note: {note}")
-    former = _prepare(args.out, overwrite=args.overwrite)
+    former = _prepare(args.out, args.inputs, overwrite=args.overwrite)
     stages = None if args.no_model else _load(args)
     survey = look_through(sources, labelled, same)
     if not survey.names:
@@ -213,22 +213,26 @@ def _named(sources: Sources, wanted: set[str]) -> Iterator[FrameSource]:
 # -- what is written -----------------------------------------------------------------------------------------
 
 
-def _prepare(out: Path, *, overwrite: bool) -> list[str]:
+def _prepare(out: Path, inputs: Sequence[str], *, overwrite: bool) -> list[str]:
     """See that the folder can be used. Returns the frames that are in it already. Raises OutputError."""
-    from douga.atomic import remove_leftovers
+    from douga.results import prepare_folder
 
+    refuse_own_input(out / FRAMES, inputs)
     path = out / SELECTION
     if path.exists() and not overwrite:
         raise OutputError(
             f"{path}: a selection is there already; choose another --out, or --overwrite makes it anew"
         )
-    try:
-        (out / FRAMES).mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise OutputError(f"{out}: cannot write there ({exc.strerror}); choose another --out") from exc
-    for folder in (out, out / FRAMES):
-        remove_leftovers(folder)
+    prepare_folder(out, [out / FRAMES])
     return sorted(found.stem for found in (out / FRAMES).glob("[!.]*.png"))
+
+
+def refuse_own_input(target: Path, inputs: Sequence[str]) -> None:
+    """Raises OutputError where frames would be written over those that they are chosen from."""
+    for given in inputs:
+        path = Path(given).resolve()
+        if target.resolve() in (path, path.parent):
+            raise OutputError(f"{given}: --out would write over it, into {target}; choose another --out")
 
 
 def _write(out: Path, choices: Sequence[Choice], sources: Sources, failed: list[str]) -> None:

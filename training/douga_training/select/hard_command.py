@@ -12,13 +12,15 @@ from pathlib import Path
 from tqdm import tqdm
 
 from douga.alpha import find_alpha
-from douga.atomic import atomic_path, remove_leftovers, write_png
+from douga.atomic import atomic_path, write_png
 from douga.checkpoint import LoadedNetwork
 from douga.cutout_weights import default_model, load_cutout_network
 from douga.errors import InputError, MissingInputError, OutputError
 from douga.frame_io import IMAGE_SUFFIXES, FrameSource, Sources, open_sources, read_frame
+from douga.results import prepare_folder
 from douga.types import U8, Frame
 from douga_training.pairs import ALPHAS, IMAGES
+from douga_training.select.command import refuse_own_input
 from douga_training.select.contact_sheet import Tile, contact_sheet, thumbnail
 from douga_training.select.hard import EASY, EASY_SHARE, WELL, against_truth, certainty, hard_first
 
@@ -47,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
             f"{args.out / SELECTION}: a selection is there already; choose another --out, or --overwrite "
             "makes it anew"
         )
+    refuse_own_input(args.out / IMAGES, args.inputs)
+    prepare_folder(args.out, [args.out / IMAGES, args.out / ALPHAS])
     sources = open_sources([Path(given) for given in args.inputs])
     for note in sources.notes:
         _say(f"note: {note}")
@@ -114,8 +118,6 @@ def _grey(alpha: Frame, path: Path) -> U8:
 def _write(out: Path, chosen: list[tuple[_Asked, str]], sources: Sources) -> None:
     """Pictures first and the list last, so that a list means that all is there. Raises OutputError."""
     wanted, tiles = {asked.name: (rank, asked, why) for rank, (asked, why) in enumerate(chosen, 1)}, {}
-    for folder in (out, out / IMAGES, out / ALPHAS):
-        remove_leftovers(folder)
     for source in sources:
         if source.name not in wanted:
             continue

@@ -90,6 +90,10 @@ class CutoutFolder:
         """Whether every result of the frame is there already."""
         return are_there(self.paths(name)) and (not self.exr or self._exr_path(name).exists())
 
+    def has_any(self, name: str) -> bool:
+        """Whether some result of the frame is there already."""
+        return any(path.exists() for path in (*self.paths(name).values(), self._exr_path(name)))
+
     def write(self, name: str, result: Cutout) -> None:
         """Write a frame's results, each file whole or not at all; without `overwrite` only those not there.
 

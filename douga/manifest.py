@@ -13,6 +13,8 @@ from douga.frame_io import atomic_path
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
+# Settings that ask for more files and change no other; so does a background where there was none.
+_KINDS = ("premultiplied", "exr", "layers")
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,16 @@ class Manifest:
             records = [_dated(record, former) for record in records]
         return cls(run, {record.name: record for record in records})
 
+    def made_otherwise(self, name: str) -> str:
+        """How the results of a frame that are there differ from what this run would make, for people.
+
+        "depth 8, not 16"; empty where they do not, or nothing is known of them.
+        """
+        record = self.frames.get(name)
+        if record is None or record.error is not None or record.made_with is None:
+            return ""
+        return "; ".join(_differences(record.made_with, self.run))
+
     def add(self, record: FrameRecord) -> None:
         """Record a frame, in place of what was known of it before."""
         self.frames[record.name] = record
@@ -86,6 +98,26 @@ def describe_run(device: str, weights: dict[str, dict[str, str]], settings: dict
 def what_matters(run: dict[str, Any]) -> dict[str, Any]:
     """The part of a run that changes its results: not the device it ran on."""
     return {key: run.get(key) for key in ("version", "weights", "settings")}
+
+
+def _differences(former: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What another look comes from. A kind of result that only one of two runs was asked for is no other
+    look, nor is another version.
+    """
+    told = []
+    for stage, weights in (now.get("weights") or {}).items():
+        old = (former.get("weights") or {}).get(stage)
+        if old is not None and old["sha256"] != weights["sha256"]:
+            told.append(
+                f"{stage} weights {old['name']} {old['sha256'][:8]}, not {weights['name']} "
+                f"{weights['sha256'][:8]}"
+            )
+    for key, value in now["settings"].items():
+        old = (former.get("settings") or {}).get(key)
+        is_new_kind = key in _KINDS or (key == "background" and None in (old, value))
+        if not is_new_kind and old != value:
+            told.append(f"{key} {old}, not {value}")
+    return told
 
 
 def _dated(record: FrameRecord, former: dict[str, Any]) -> FrameRecord:

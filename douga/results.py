@@ -51,6 +51,10 @@ class ResultFolder:
         """Whether every result of the frame is there already."""
         return are_there(self.paths(name))
 
+    def has_any(self, name: str) -> bool:
+        """Whether some result of the frame is there already."""
+        return any(path.exists() for path in self.paths(name).values())
+
     def write(self, name: str, result: Reconstruction) -> None:
         """Write a frame's results, each file whole or not at all; without `overwrite` only those not there.
 

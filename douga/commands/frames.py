@@ -66,7 +66,7 @@ def run_frames(
         console.say(f"note: {note}")
     todo = Todo(sources, args.frames, results)
     if todo.is_empty():
-        return _nothing_to_do(todo, args)
+        return _nothing_to_do(todo, args, settings)
     equipment = load_equipment()
     try:
         console.say(f"device: {equipment.device}")
@@ -87,13 +87,17 @@ def _expected(count: int | None, numbers: tuple[int, int] | None) -> int | None:
     return asked if count is None else min(count, asked)
 
 
-def _nothing_to_do(todo: Todo, args: argparse.Namespace) -> int:
+def _nothing_to_do(todo: Todo, args: argparse.Namespace, settings: dict[str, Any]) -> int:
+    from douga.commands.session import told_of_skipped
+    from douga.manifest import Manifest
+
     if not todo.skipped:
         wanted = f" numbered {args.frames[0]} to {args.frames[1]}" if args.frames else ""
         raise MissingInputError(
             f"{', '.join(args.inputs)}: no frame{wanted} there; see --frames and the file names"
         )
-    print(f"{args.out}: all {todo.skipped} frames are there already; --overwrite makes them again")
+    told = told_of_skipped(Manifest.continuing(args.out, {"settings": settings}), todo)
+    print(f"{args.out}: all {len(todo.skipped)} frames are there already; {told}")
     return 0
 
 

@@ -53,6 +53,10 @@ class Results(Protocol):
         """Whether every result of the frame is there already."""
         ...
 
+    def has_any(self, name: str) -> bool:
+        """Whether some result of the frame is there already."""
+        ...
+
     def write(self, name: str, result: Any) -> None:
         """Write a frame's results. Raises OutputError."""
         ...
@@ -116,13 +120,13 @@ class Job:
 class Todo:
     """The frames of a run that are asked for and not there yet; iterate once.
 
-    skipped: how many were there, of those looked at so far.
+    skipped: names of those that were there, of those looked at so far.
     """
 
     def __init__(
         self, sources: Iterable[FrameSource], numbers: tuple[int, int] | None, results: Results
     ) -> None:
-        self.skipped = 0
+        self.skipped: list[str] = []
         self._numbers, self._results = numbers, results
         self._jobs: Iterator[Job] = self._select(sources)
 
@@ -142,7 +146,7 @@ class Todo:
             if self._numbers and not self._numbers[0] <= frame_number(source.name) <= self._numbers[1]:
                 continue
             if not self._results.overwrite and self._results.has_all(source.name):
-                self.skipped += 1
+                self.skipped.append(source.name)
                 continue
             yield Job(source)
 
@@ -155,6 +159,13 @@ def frame_number(name: str) -> int:
             f"{name}: --frames goes by the number at the end of a name, and here is none; leave it out"
         )
     return int(digits[1])
+
+
+def told_of_skipped(manifest: Manifest, todo: Todo) -> str:
+    """How to make frames again that were there already, and whether they look as is asked now."""
+    others = [told for name in todo.skipped if (told := manifest.made_otherwise(name))]
+    again = "--overwrite makes them again"
+    return f"{len(others)} of them made otherwise: {others[0]}; {again}" if others else again
 
 
 class Console:
@@ -225,7 +236,7 @@ class Session:
         self._console.start()
         try:
             run_batch(
-                self._todo,
+                self._asked(),
                 self._equipment.start,
                 self._finish,
                 self._report,
@@ -245,12 +256,14 @@ class Session:
 
     def conclude(self) -> int:
         """Print the summary and return the exit status."""
-        done, skipped, failed = self._done, self._todo.skipped, len(self._failed)
+        done, skipped, failed = self._done, len(self._todo.skipped), len(self._failed)
         if failed == 1 and not done + skipped:
             return 2  # its error was told already, and there is nothing else to say
         counts = [f"{done} done"]
         if skipped:
-            counts.append(f"{skipped} skipped because they were there (--overwrite makes them again)")
+            counts.append(
+                f"{skipped} skipped because they were there ({told_of_skipped(self._manifest, self._todo)})"
+            )
         if failed:
             more = f" and {failed - _NAMED} more, see manifest.json" if failed > _NAMED else ""
             counts.append(f"{failed} failed: {', '.join(self._failed[:_NAMED])}{more}")
@@ -258,6 +271,17 @@ class Session:
         if not failed:
             return 0
         return 1 if done + skipped else 2
+
+    def _asked(self) -> Iterator[Job]:
+        """The jobs. Raises OutputError before results of two looks would lie beside each other as one."""
+        for job in self._todo:
+            otherwise = self._manifest.made_otherwise(job.name)
+            if otherwise and not self._results.overwrite and self._results.has_any(job.name):
+                raise OutputError(
+                    f"{self._results.folder}: some results of {job.name} are there, made otherwise "
+                    f"({otherwise}); --overwrite makes them again, or choose another --out"
+                )
+            yield job
 
     def _finish(self, source: Source, pending: Pending) -> tuple[str, ...]:
         result = self._equipment.finish(pending)
@@ -280,7 +304,7 @@ class Session:
                 None if outcome.error is None else str(outcome.error),
             )
         )
-        self._console.ended(outcome, self._done + len(self._failed) + self._todo.skipped)
+        self._console.ended(outcome, self._done + len(self._failed) + len(self._todo.skipped))
         if time.monotonic() - self._saved_s > _MANIFEST_EVERY_S:
             self._save()
 

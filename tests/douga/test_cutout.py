@@ -292,6 +292,45 @@ def test_a_second_run_makes_only_what_is_not_there(
 
 
 @pytest.mark.usefixtures("_fake_network")
+def test_results_of_two_looks_are_never_mixed_in_one_frame(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame, out = draw(tmp_path / "A0001.png"), tmp_path / "out"
+    command = ["cutout", str(frame), "--out", str(out)]
+    assert main([*command, "--background", "red"]) == 0
+    files = {path: path.read_bytes() for path in out.rglob("*.png")}
+    capsys.readouterr()
+    assert main([*command, "--background", "blue", "--depth", "16"]) == 0
+    told = capsys.readouterr().out
+    assert "1 of them made otherwise: depth 8, not 16; background red, not blue; --overwrite" in told
+    assert main([*command, "--depth", "16", "--exr"]) == 2
+    assert "some results of A0001 are there, made otherwise (depth 8, not 16)" in capsys.readouterr().err
+    assert files == {path: path.read_bytes() for path in out.rglob("*.*") if path.suffix != ".json"}
+    assert main([*command, "--premultiplied"]) == 0  # another kind of the same look
+    assert main([*command, "--depth", "16", "--exr", "--overwrite"]) == 0
+    assert read(out / "cutout" / "A0001.png").dtype == np.uint16
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_results_of_other_weights_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shot, out = tmp_path / "in", tmp_path / "out"
+    draw(shot / "A0001.png")
+    command = ["cutout", str(shot), "--out", str(out)]
+    assert main(command) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["run"]["weights"]["cutout"] |= {"name": "older", "sha256": "0123456789"}
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    draw(shot / "A0002.png")
+    capsys.readouterr()
+    assert main(command) == 0
+    assert "1 of them made otherwise: cutout weights older 01234567, not" in capsys.readouterr().out
+    assert main([*command, "--exr"]) == 2
+    assert "made otherwise (cutout weights older" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_fake_network")
 def test_a_broken_frame_leaves_the_others_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw(tmp_path / "in" / "A0001.png")
     (tmp_path / "in" / "A0002.png").write_bytes(b"no picture")

@@ -27,6 +27,7 @@ _HAZE = 4 / 255
 # The published BiRefNet and IS-Net are trained on pictures of 1024 x 1024 px and see objects at that scale.
 SEEN_PX = 1024
 _GRID_PX = 32
+_LONGEST_PX = 4096  # a strip of a frame is seen at no more than this
 # A paint is opaque wherever it lies from this mean on, and clear up to the other; between them it may be a
 # veil.
 _OPAQUE, _CLEAR = 0.6, 0.35
@@ -40,8 +41,8 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
     A "gcn" sees the frame at its own size near the borders of what its context finds; then a paint that is
     surely opaque or surely clear is so wherever it lies, and the ink around what is opaque is opaque.
     BiRefNet and IS-Net see it at the area that they were trained on, 1024 x 1024 px unless their recipe has
-    another `seen_px`, and their answer is brought back to its size; a larger frame is told so in its
-    warnings. network: of `douga.cutout_weights.load_cutout_network`.
+    another `seen_px`, and their answer is brought back to its size, which is told in the frame's warnings.
+    network: of `douga.cutout_weights.load_cutout_network`.
     """
     if network.info.stage == "cel":
         mask = find_cel(frame, network, on_step=on_step).mask
@@ -71,9 +72,9 @@ def _settled(alpha: F32, rgb: U8) -> F32:
 def seen_size(size_hw: tuple[int, int], side_px: int = SEEN_PX) -> tuple[int, int]:
     """Height and width, multiples of 32, at which BiRefNet and IS-Net see a frame of this size.
 
-    side_px: of a square of the same area.
+    side_px: of a square of the same area; of a very long frame it is less.
     """
-    scale = side_px / (size_hw[0] * size_hw[1]) ** 0.5
+    scale = min(side_px / (size_hw[0] * size_hw[1]) ** 0.5, _LONGEST_PX / max(size_hw))
     height, width = (max(_GRID_PX, round(side * scale / _GRID_PX) * _GRID_PX) for side in size_hw)
     return height, width
 
@@ -88,8 +89,9 @@ def _seen_small(frame: Frame, network: LoadedNetwork) -> Alpha:
         answer = network.network(image)[0, 0].float().sigmoid().cpu().numpy()
     size_wh = frame.size_hw[1], frame.size_hw[0]
     full = np.asarray(cv2.resize(answer, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
-    if is_larger:
-        told = f"the network saw the frame at {width} x {height} px; its alpha was enlarged from there"
+    if (height, width) != frame.size_hw:
+        way = "enlarged" if is_larger else "reduced"
+        told = f"the network saw the frame at {width} x {height} px; its alpha was {way} from there"
         frame = replace(frame, warnings=(*frame.warnings, told))
     return Alpha(frame, without_haze(full))
 

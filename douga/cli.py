@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 import threading
@@ -21,7 +22,7 @@ from douga import __version__
 from douga.errors import DougaError
 
 EXIT_OK, EXIT_SOME_FAILED, EXIT_BAD_INPUT = 0, 1, 2
-EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+EXIT_INTERRUPTED, EXIT_TERMINATED, EXIT_UNREAD = 130, 143, 141  # the last two as of a signal
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         with _terminating_tidily():
-            return _dispatch(arguments)
+            status = _dispatch(arguments)
+        sys.stdout.flush()
+        return status
     except DougaError as exc:
         print(f"douga: {exc}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         print("douga: stopped", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BrokenPipeError:  # whoever read, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is Python to write at its end
+        return EXIT_UNREAD
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -25,10 +25,11 @@ Rgb = tuple[int, int, int]
 @dataclass(frozen=True)
 class Background:
     """What previews are laid over. picture: (h, w, 3) uint8 sRGB of any size, scaled to cover the frame and
-    cut in the middle; one pixel is a plain colour.
+    cut in the middle; one pixel is a plain colour. warnings: how its file was converted, for people.
     """
 
     picture: U8
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of_colour(cls, rgb: Rgb) -> Background:
@@ -38,7 +39,8 @@ class Background:
     @classmethod
     def of_file(cls, path: Path) -> Background:
         """An image. Raises InputError, which names it."""
-        return cls(read_frame(path).rgb)
+        frame = read_frame(path)
+        return cls(frame.rgb, tuple(f"{path}: {warning}" for warning in frame.warnings))
 
     def fitted(self, size_hw: tuple[int, int]) -> F32:
         """(H, W, 3) float32, 0 to 1, sRGB values, of a frame's size."""

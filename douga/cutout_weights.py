@@ -18,7 +18,11 @@ def default_model() -> str:
     """
     newest_first = sorted(imported_weights().items(), key=lambda each: -each[1].stat().st_mtime_ns)
     for name, path in newest_first:
-        if read_info(path)[0].stage == "cutout":
+        try:
+            stage = read_info(path)[0].stage
+        except CheckpointError as exc:
+            raise CheckpointError(f"{exc}; or remove it, or name other weights with --model") from exc
+        if stage == "cutout":
             return name
     if CUTOUT_WEIGHTS in shipped_weights():
         return CUTOUT_WEIGHTS

@@ -10,10 +10,13 @@ import numpy as np
 from douga.types import F32, U8, Frame
 
 # Differences of colour, in 255ths, averaged over 3 x 3: grain and compression stay below the first, what
-# moved is above the second. Between them the new answer counts the more the larger it is.
-_STILL, _MOVED = 6.0, 14.0
+# moved is above the second. Between them the new answer counts the more the larger it is. Both in frames that
+# hold quite still, where a faint line that moves is seen, and at most.
+_STILL, _MOVED = (1.5, 6.0), (4.0, 14.0)
+_OF_NOISE = 1.5, 3.5  # the same as multiples of the frame's typical difference, between those
 _REACH_PX = 9  # side of the square around what moved that counts as moved: its edges and their blur
 _GAIN = 0.25  # share of a new answer that is taken where nothing moved
+_LONGEST_HOLD = 4  # frames of one drawing: numbers of a sequence on fours go up by four
 
 
 class Steady:
@@ -23,18 +26,21 @@ class Steady:
     not make it flicker. Where the frame changed, the fresh alpha stands as it is: nothing is dragged along.
     What a pixel is compared with is the frame that its alpha was made of, averaged like that alpha, so slow
     pans and fades add up to a change. Frames that do not follow each other (by number or size) begin anew.
+
+    last: name of the frame before, None at first. follows: whether the last call went on from the one before.
     """
 
     def __init__(self) -> None:
-        self._next_name: str | None = None
+        self.last: str | None = None
+        self.follows = False
         self._seen: F32 = np.zeros((0, 0, 3), np.float32)
         self._alpha: F32 = np.zeros((0, 0), np.float32)
 
     def __call__(self, frame: Frame, alpha: F32) -> F32:
         """frame: its name ends in its number. alpha: (H, W) float32, 0 to 1. Returns the same form."""
-        follows = self._next_name == frame.name and self._alpha.shape == alpha.shape
-        self._next_name = _following(frame.name)
-        if not follows:
+        self.follows = _follows(self.last, frame.name) and self._alpha.shape == alpha.shape
+        self.last = frame.name
+        if not self.follows:
             self._seen, self._alpha = frame.rgb.astype(np.float32), alpha
             return alpha
         share = _GAIN + (1 - _GAIN) * change(frame.rgb, self._seen)
@@ -49,11 +55,18 @@ def change(rgb: U8, before: F32) -> F32:
     rgb: (H, W, 3) uint8 sRGB. before: (H, W, 3) float32, 0 to 255.
     """
     off = cv2.blur(np.abs(rgb - before).max(axis=2), (3, 3))
+    noise = float(np.median(off[::4, ::4]))
+    still, moved = (
+        np.clip(n * noise, *bounds) for n, bounds in zip(_OF_NOISE, (_STILL, _MOVED), strict=True)
+    )
     off = cv2.dilate(off, np.ones((_REACH_PX, _REACH_PX), np.uint8))
-    return np.clip((off - _STILL) / (_MOVED - _STILL), 0, 1)
+    return np.clip((off - still) / (moved - still), 0, 1).astype(np.float32)
 
 
-def _following(name: str) -> str | None:
-    """The name of the frame after this one: A0099 -> A0100. None where the name has no number."""
-    found = re.fullmatch(r"(.*?)(\d+)", name, re.DOTALL)
-    return None if found is None else f"{found[1]}{int(found[2]) + 1:0{len(found[2])}d}"
+def _follows(last: str | None, name: str) -> bool:
+    """Whether a name is that of a next frame, of a sequence on ones to fours: A0099 -> A0100 or A0101."""
+    numbers = [re.fullmatch(r"(.*?)(\d+)", each, re.DOTALL) for each in (last or "", name)]
+    if None in numbers:
+        return False
+    before, now = (each for each in numbers if each)
+    return before[1] == now[1] and 1 <= int(now[2]) - int(before[2]) <= _LONGEST_HOLD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,8 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("what it looks like").add_argument
     add("--premultiplied", action="store_true", help="write premultiplied/ as well")
     add("--background", metavar="COLOR|FILE", help="write preview/ over a colour (red, #00b140) or an image")
-    add("--depth", type=int, choices=(8, 16), default=8, help="bits a channel of PNGs (default: 8)")
-    add("--exr", action="store_true", help="write exr/ as well")
+    add("--depth", type=int, choices=(8, 16), default=8, help=_DEPTH)
+    add("--exr", action="store_true", help=_EXR)
 
     machine = parser.add_argument_group("what it runs on")
     machine.add_argument("--model", metavar="NAME|FILE", help=_MODEL)
@@ -63,6 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_server_arguments(where)
 
 
+_DEPTH = "bits a channel of PNGs but previews (default: 8); opaque paint keeps the frame's 8"
+_EXR = "write exr/ as well: alphas and colours at edges in half floats, opaque paint as the frame has it"
 _STABILISE = "of a numbered sequence or a video: alpha flickers no more where frames stand still"
 _MODEL = f"weights (default: {CUTOUT_WEIGHTS}; a server's own); cel-small gives stage one's hard mask"
 
@@ -76,6 +79,8 @@ def run(args: argparse.Namespace) -> int:
     from douga.commands.cutout_equipment import load_cutout_equipment
 
     results = _result_folder(args)
+    for warning in results.background.warnings if results.background else ():
+        print(f"note: {warning}", file=sys.stderr)
     return run_frames(args, results, lambda: load_cutout_equipment(args), _settings(args))
 
 
@@ -98,10 +103,14 @@ def _background(text: str) -> Background:
 
     from douga.cutout_results import Background
 
-    if Path(text).exists():
+    if text and Path(text).exists():
         return Background.of_file(Path(text))
     try:
-        red, green, blue = ImageColor.getrgb(text)[:3]
+        red, green, blue, *alpha = ImageColor.getrgb(text)
+        if alpha and alpha != [255]:
+            raise InputError(
+                f"--background {text}: a preview is laid over something opaque; leave the alpha out"
+            )
     except ValueError as exc:
         raise InputError(
             f"--background {text}: no such file, and no colour; write red, #00b140 or the name of an image"

@@ -38,7 +38,8 @@ def _equip_here(args: argparse.Namespace) -> Equipment:
     name = args.model or default_model()
     network = load_cutout_network(name, device)
     weights = {"cutout": {"name": name, "sha256": network.sha256}}
-    return equip_cutouts(alpha_finder(network), device, weights, args.jobs, stabilise=args.stabilise)
+    equipment = equip_cutouts(alpha_finder(network), device, weights, args.jobs, stabilise=args.stabilise)
+    return replace(equipment, notes=(f"cut out by {name}, {network.sha256[:12]}",))
 
 
 def _equip_by_server(args: argparse.Namespace) -> Equipment:
@@ -92,6 +93,13 @@ def _steadied(find_alpha: FindAlpha) -> Callable[[Frame], Alpha]:
 
     def find(frame: Frame) -> Alpha:
         fresh = find_alpha(frame)
-        return replace(fresh, values=steady(frame, fresh.values))
+        last, values = steady.last, steady(frame, fresh.values)
+        frame = fresh.frame
+        if last is not None and not steady.follows:
+            told = (
+                f"--stabilise began anew: {frame.name} is not the next frame after {last}, by number and size"
+            )
+            frame = replace(frame, warnings=(*frame.warnings, told))
+        return replace(fresh, frame=frame, values=values)
 
     return find

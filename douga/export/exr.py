@@ -8,6 +8,7 @@ import numpy as np
 import OpenEXR
 
 from douga.atomic import atomic_path
+from douga.errors import OutputError
 from douga.types import F32
 
 # Of sRGB and Rec. 709, so that no program has to guess: red, green, blue, white.
@@ -29,7 +30,12 @@ def write_exr(path: Path, colours: F32, alpha: F32) -> None:
     }
     with atomic_path(path) as unfinished, OpenEXR.File(header, {"RGBA": pixels}) as file:
         unfinished.touch()  # the library says little of why it cannot write
-        file.write(str(unfinished))
+        try:
+            file.write(str(unfinished))
+        except RuntimeError as exc:  # what it makes of a full disk
+            raise OutputError(
+                f"{path}: cannot be written ({exc}); make room, or choose another --out"
+            ) from exc
 
 
 def linear_light(srgb: F32) -> F32:

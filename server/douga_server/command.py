@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -199,13 +200,14 @@ def _make_backend(args: argparse.Namespace) -> tuple[Backend, QueueLimits]:
 
 
 def _usual_cutout_weights() -> list[str]:
-    """None at all where there are none: the other calls need no such weights."""
+    """None at all where there are none that can be used: the other calls need no such weights."""
     from douga.cutout_weights import default_model
     from douga.errors import CheckpointError
 
     try:
         return [default_model()]
-    except CheckpointError:
+    except CheckpointError as exc:
+        print(f"note: without cutouts: {exc}", file=sys.stderr)
         return []
 
 

@@ -291,6 +291,13 @@ def test_results_of_another_run_say_how_they_were_made(tmp_path: Path) -> None:
     assert "made_with" not in frames["A0002"]
 
 
+def test_whoever_reads_the_output_may_leave_early() -> None:
+    command = f"{sys.executable} -m douga weights | head -c 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout[1:].strip() in ("141", "0")
+
+
 def test_a_foreign_manifest_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     frame, out = _draw(tmp_path / "a.png"), tmp_path / "out"
     out.mkdir()

@@ -20,7 +20,8 @@ from douga.commands.session import Equipment
 from douga.cutout import Alpha, cut_out
 from douga.cutout_results import Background
 from douga.cutout_weights import default_model, load_cutout_network
-from douga.errors import CheckpointError, InputError
+from douga.errors import CheckpointError, InputError, OutputError
+from douga.export.exr import write_exr
 from douga.frame_io import read_frame
 from douga.inference import predict
 from douga.networks.gcn import Gcn, GcnConfig
@@ -146,7 +147,9 @@ def test_published_kinds_see_the_frame_at_their_own_scale(tmp_path: Path) -> Non
     assert next(network.network.parameters()).dtype == torch.bfloat16
     small = find_alpha(frame_of(90, 160), network)
     assert small.values.shape == (90, 160)
-    assert small.frame.warnings == ()
+    assert small.frame.warnings == (
+        "the network saw the frame at 1376 x 768 px; its alpha was reduced from there",
+    )
     large = find_alpha(frame_of(1080, 1920), network)
     assert large.values.shape == (1080, 1920)
     assert large.frame.warnings == (
@@ -289,6 +292,48 @@ def test_a_second_run_makes_only_what_is_not_there(
     assert main([*command, "--exr"]) == 0
     assert (tmp_path / "out" / "exr" / "A0002.exr").exists()
     assert (tmp_path / "out" / "cutout" / "A0001.png").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("size_hw", [(1, 16000), (16000, 1), (20, 4000)])
+def test_a_strip_is_not_seen_at_a_size_that_no_machine_has_memory_for(size_hw: tuple[int, int]) -> None:
+    assert max(seen_size(size_hw)) <= 4096
+
+
+def test_a_disk_that_is_full_is_told_of_an_exr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: object, path: str) -> None:
+        raise RuntimeError("Failed to write pixel data")
+
+    monkeypatch.setattr("OpenEXR.File.write", full)
+    with pytest.raises(OutputError, match=r"a.exr: cannot be written \(Failed to write pixel data\)"):
+        write_exr(tmp_path / "a.exr", np.zeros((4, 4, 3), np.float32), np.zeros((4, 4), np.float32))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_backgrounds_that_are_no_opaque_picture_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["cutout", str(draw(tmp_path / "A0001.png")), "--out", str(tmp_path / "out"), "--background"]
+    assert main([*command, "#00ff0080"]) == 2
+    assert "leave the alpha out" in capsys.readouterr().err
+    assert main([*command, ""]) == 2
+    assert "no such file, and no colour" in capsys.readouterr().err
+    assert cv2.imwrite(str(tmp_path / "deep.png"), np.full((8, 8, 3), 40_000, np.uint16))
+    assert main([*command, str(tmp_path / "deep.png")]) == 0
+    assert "note: " in (told := capsys.readouterr().err)
+    assert "deep.png: " in told
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_a_steadied_sequence_tells_where_it_began_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2, 9):
+        draw(tmp_path / "in" / f"A{number:04d}.png")
+    assert main(["cutout", str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--stabilise"]) == 0
+    told = capsys.readouterr().err
+    assert "began anew: A0009 is not the next frame after A0002" in told
+    assert "after A0001" not in told
 
 
 @pytest.mark.usefixtures("_fake_network")

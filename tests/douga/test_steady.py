@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from douga.steady import Steady
 from douga.types import Frame
@@ -59,6 +60,17 @@ def test_a_moving_edge_leaves_no_trail() -> None:
         np.testing.assert_array_equal(alpha, truth(left))
 
 
+@pytest.mark.parametrize("contrast", [15, 30, -15])
+def test_a_thin_faint_line_leaves_no_trail_where_the_rest_holds_still(contrast: int) -> None:
+    steady = Steady()
+    for n, x in enumerate(range(20, 80, 4), 1):
+        picture = np.full((60, 120, 3), 120, np.uint8)
+        picture[20:40, x] = 120 + contrast
+        fresh = (picture[..., 0] != 120).astype(np.float32)
+        kept = steady(Frame(picture, f"A{n:04d}"), fresh)
+        np.testing.assert_array_equal(kept, fresh)
+
+
 def test_a_slow_pan_adds_up_to_a_change() -> None:
     """Every step is too small to be seen as a change by itself."""
     ramp = np.tile(np.linspace(60, 200, 400, dtype=np.float32), (40, 1))
@@ -71,12 +83,28 @@ def test_a_slow_pan_adds_up_to_a_change() -> None:
 
 
 def test_frames_that_do_not_follow_begin_anew() -> None:
-    for name, size in (("A0007", (60, 120)), ("B0002", (60, 120)), ("still", (60, 120)), ("A0002", (30, 50))):
+    for name, size in (
+        ("A0007", (60, 120)),
+        ("B0002", (60, 120)),
+        ("still", (60, 120)),
+        ("A0001", (60, 120)),
+        ("A0002", (30, 50)),
+    ):
         steady = Steady()
         steady(scene(40, number=1), truth(40))
         frame = Frame(np.full((*size, 3), 200, np.uint8), name)
         alpha = np.full(size, 0.5, np.float32)
         np.testing.assert_array_equal(steady(frame, alpha), alpha)
+
+
+@pytest.mark.parametrize("step", [1, 2, 4])
+def test_a_sequence_on_twos_is_one_sequence(step: int) -> None:
+    steady = Steady()
+    steady(scene(40, number=9), truth(40))
+    assert (steady.last, steady.follows) == ("A0009", False)
+    kept = steady(scene(40, number=9 + step), np.zeros((60, 120), np.float32))
+    assert steady.follows
+    assert kept.max() == 0.75
 
 
 def test_what_comes_in_is_not_changed() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from douga_training.bench import cutout, cutout_frames
+from douga_training.bench import cutout, cutout_frames, foreground
 from douga_training.bench.tables import Table
 from douga_training.exam.soft import THINGS, soften
 from douga_training.simulate import store
 from douga_training.simulate.sheet import CelArt
 
 from douga.evaluate_alpha import AlphaFrame, score_alpha
+from douga.foreground import estimate_foreground
 from douga.types import U8
 
 SMALL = (320, 180)
@@ -152,3 +153,26 @@ def test_what_cannot_be_measured_is_said(
     assert cutout.main([*words, "--build", str(tmp_path), "--device", "cpu"]) == 2
     assert told in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_colours_at_soft_edges_are_measured_against_true_ones() -> None:
+    methods = {
+        "the frame's own colours": lambda rgb, alpha: rgb / 255.0,
+        "douga.foreground": estimate_foreground,
+    }
+    table = foreground.measure(2, (320, 180), methods)
+    (_, own, _), (_, ours, _) = table.rows
+    assert float(ours) < 0.7 * float(own)
+    red = np.full((4, 4, 3), (255, 0, 0), np.uint8)
+    half = np.full((4, 4), 0.5, np.float32)
+    assert foreground.fringe(red / 255, red, half) == 0
+    assert foreground.fringe(np.zeros((4, 4, 3)), red, half) == pytest.approx(255 * 0.5 / 3)
+    assert np.isnan(foreground.fringe(red / 255, red, np.ones((4, 4), np.float32)))
+
+
+def test_what_is_compared_with_has_to_be_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert foreground.main([]) == 2
+    assert "pymatting is not installed" in capsys.readouterr().err

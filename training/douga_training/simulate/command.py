@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--seed", type=int, default=0, metavar="S", help="number of the first production (default: 0)")
     add(
         "--size",
-        type=_size,
+        type=parse_size,
         metavar="WxH",
         help="frame size; left out, mostly 1920x1080 with some smaller ones",
     )
@@ -122,7 +122,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--overwrite", action="store_true", help="draw again what is already there")
 
 
-def _size(text: str) -> tuple[int, int]:
+def parse_size(text: str) -> tuple[int, int]:
+    """WIDTHxHEIGHT, for argparse."""
     try:
         w, h = (int(part) for part in text.lower().split("x"))
     except ValueError:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from douga.cel import BORDER_CELLS, find_cel
 from douga.checkpoint import LoadedNetwork
 from douga.cutout import Alpha, FindAlpha
+from douga.enlarge import enlarge_alpha
 from douga.inference import OnStep, predict_near_borders
 from douga.ink import with_outline
 from douga.networks.gcn import Gcn
@@ -41,7 +42,8 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
     A "gcn" sees the frame at its own size near the borders of what its context finds; then a paint that is
     surely opaque or surely clear is so wherever it lies, and the ink around what is opaque is opaque.
     BiRefNet and IS-Net see it at the area that they were trained on, 1024 x 1024 px unless their recipe has
-    another `seen_px`, and their answer is brought back to its size, which is told in the frame's warnings.
+    another `seen_px`, and their answer is brought back to its size along the frame's own edges, which is
+    told in the frame's warnings.
     network: of `douga.cutout_weights.load_cutout_network`.
     """
     if network.info.stage == "cel":
@@ -87,8 +89,7 @@ def _seen_small(frame: Frame, network: LoadedNetwork) -> Alpha:
     image = _normalised(np.asarray(small, np.uint8), network.network).to(network.device)
     with torch.inference_mode():
         answer = network.network(image)[0, 0].float().sigmoid().cpu().numpy()
-    size_wh = frame.size_hw[1], frame.size_hw[0]
-    full = np.asarray(cv2.resize(answer, size_wh, interpolation=cv2.INTER_LINEAR), np.float32)
+    full = enlarge_alpha(answer, frame.rgb)
     if (height, width) != frame.size_hw:
         way = "enlarged" if is_larger else "reduced"
         told = f"the network saw the frame at {width} x {height} px; its alpha was {way} from there"

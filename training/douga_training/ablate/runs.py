@@ -52,9 +52,12 @@ def _draw_for(plan: Plan, variant: Variant, folder: Path, workers: int) -> Path:
 
 
 def _draw(folder: Path, count: int, seed: int, options: Sequence[str], workers: int) -> None:
-    """`douga simulate`, in its own process: it lets OpenCV's threads be."""
+    """`douga simulate`, in its own process: it lets OpenCV's threads be.
+
+    Backgrounds in colours of the cel are left out unless the options ask for them: no plan's base has any.
+    """
     numbers = ["--count", str(count), "--seed", str(seed), "--workers", str(workers)]
-    command = ["simulate", "--out", str(folder), *numbers, "--broadcast", *options]
+    command = ["simulate", "--out", str(folder), *numbers, "--broadcast", "--alike", "0", *options]
     done = subprocess.run([sys.executable, "-m", "douga", *command], check=False)
     if done.returncode:
         raise OutputError(f"{folder}: could not be drawn; see above, or try: douga {' '.join(command)}")

@@ -39,7 +39,7 @@ COMMANDS = (
         "reconstruct", "take frames apart into cel, cel mask, douga and layers", "douga.commands.reconstruct"
     ),
     Command("cutout", "cut characters out of frames: soft alpha, clean edges", "douga.commands.cutout"),
-    Command("evaluate", "compare reconstructed frames with the truth", "douga.evaluate"),
+    Command("evaluate", "compare reconstructed frames with the truth", "douga.commands.evaluate"),
     Command("simulate", "draw labelled productions to train and test on", "douga_training.simulate.command"),
     Command("train", "train a network by a recipe", "douga.train"),
     Command("select", "choose the frames that are worth labelling next", "douga_training.select.command"),

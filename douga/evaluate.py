@@ -1,13 +1,11 @@
-"""`douga evaluate`: a folder of predictions and a folder of truth -> numbers, as a table, JSON and an HTML
-page. Alphas have a module of their own, `evaluate_alpha`.
+"""A folder of predictions and a folder of truth -> numbers, as tables and as JSON.
+
+Alphas have a module of their own, `evaluate_alpha`; the page is `report`'s, the command `commands.evaluate`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import math
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,25 +17,9 @@ from douga import metrics
 from douga.classes import FILL_CLASSES, LINE_CLASSES, NUM_CLASSES, DougaClass
 from douga.errors import InputError, MissingInputError
 from douga.evaluate_alpha import FOLDER, AlphaFrame, alpha_json, alpha_rows, compare_alphas, find_alphas
-from douga.frame_io import atomic_path
 from douga.metrics import LineCounts, Matrix, Overlap
 from douga.types import U8
 
-EXAMPLES = """\
-examples:
-  douga evaluate --pred result --truth shots/truth
-  douga evaluate --pred result --truth shots/truth --out scores
-  douga evaluate --pred result --truth shots/truth --json scores.json --html scores.html --tolerance 1
-  douga evaluate --pred after --before result --truth shots/truth      what training has changed
-  douga evaluate --pred cut --truth studio/test                        alphas, against studio/test/gt
-
-Both folders hold classes/STEM.png (class ids, indexed or grey), cel_mask/STEM.png (0 and 255) or
-alpha/STEM.png (soft, grey), or several of them, as `douga reconstruct`, `douga cutout` and `douga simulate`
-write them; gt/ is taken for alpha/. Alphas may lie in sub-folders, alpha/NAME/STEM.png or
-NAME/alpha/STEM.png; each has a row of its own. With frame/STEM.png in the truth the page shows the frames.
-
-exit status: 0 all compared; 1 some predictions are missing; 2 nothing to compare, or an unusable file
-"""
 LINES_ALL = "all"
 NOTHING = Overlap()
 _KINDS = ("classes", "cel_mask")
@@ -98,56 +80,6 @@ class Evaluation:
     def total(self) -> Score:
         """All frames together, every pixel of the same weight."""
         return sum(self.frames.values(), Score())
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of `douga evaluate`."""
-    parser.add_argument(
-        "--pred", type=Path, required=True, metavar="DIR", help="results, as reconstruct writes them"
-    )
-    parser.add_argument("--truth", type=Path, required=True, metavar="DIR", help="truth, in the same folders")
-    parser.add_argument(
-        "--before",
-        type=Path,
-        metavar="DIR",
-        help="other results, such as of the weights before training: also say what has changed since",
-    )
-    parser.add_argument(
-        "--tolerance", type=float, default=2.0, metavar="PX", help="how far a line may be off (default: 2 px)"
-    )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write DIR/scores.json and DIR/report.html")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with error overlays there")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Compare, print, write. Returns 0, or 1 where predictions are missing; errors are raised as
-    DougaError.
-    """
-    if not args.tolerance >= 0 or math.isinf(args.tolerance):
-        raise InputError(f"--tolerance: expected pixels, 0 or more, got {args.tolerance}")
-    evaluation = evaluate(args.pred, args.truth, tolerance_px=args.tolerance)
-    print(as_text(evaluation))
-    if args.before:
-        from douga.evaluate_change import change_rows
-
-        before = evaluate(args.before, args.truth, tolerance_px=args.tolerance)
-        print(f"\n{as_table(change_rows(before, evaluation))}")
-    json_path = args.json or (args.out / "scores.json" if args.out else None)
-    html_path = args.html or (args.out / "report.html" if args.out else None)
-    if json_path:
-        with atomic_path(json_path) as unfinished:
-            unfinished.write_text(json.dumps(as_json(evaluation), indent=1) + "\n", "utf-8")
-        print(f"numbers: {json_path}")
-    if html_path:
-        from douga.report import render_html  # only who wants a page waits for it
-
-        with atomic_path(html_path) as unfinished:
-            unfinished.write_text(render_html(evaluation), "utf-8")
-        print(f"page: {html_path}")
-    for name in evaluation.missing:
-        print(f"douga: no prediction {args.pred / name}", file=sys.stderr)
-    return 1 if evaluation.missing else 0
 
 
 # -- comparing -----------------------------------------------------------------------------------------------

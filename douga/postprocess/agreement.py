@@ -91,7 +91,7 @@ def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, borders: Bord
         1,
     )
     sure = mean.max(1) >= _SURE
-    mean = _weighed(mean, _side_odds(patch, count, rgb, borders)[asked])
+    mean = _weighed(mean, _side_odds(np.where(cel > 0, patch, 0), count, rgb, borders)[asked])
     weight = np.sqrt(size[asked])
     value = np.zeros(count, np.uint8)
     value[asked] = np.array(_TONES, np.uint8)[
@@ -111,7 +111,7 @@ def _weighed(mean: NDArray[np.float64], odds: NDArray[np.float64]) -> NDArray[np
 def _side_odds(patch: NDArray[np.int32], count: int, rgb: U8, borders: Borders) -> NDArray[np.float64]:
     """What being darker or lighter than its neighbours across trace lines says of each patch's tone.
 
-    (count, tones). Patches with few such neighbours, and with both kinds, say little.
+    patch: (H, W), 0 outside the cel: what lies behind it says nothing. Returns (count, tones). Patches with few such neighbours, and with both kinds, say little.
     """
     height, width = patch.shape
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.int16)

@@ -71,6 +71,14 @@ def test_a_shadow_is_the_darker_side_of_a_trace_line(believed: DougaClass, doubt
     assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0)), 2) == [FLAT, SHADE]
 
 
+def test_a_dark_background_makes_no_shadow_light() -> None:
+    ids, planes, rgb, cel = sheet([SHADOW, (20, 20, 30), SKIN], [(SHADE, 0.45), (FLAT, 0.9), (FLAT, 0.9)])
+    planes[FLAT][planes[SHADE] > 0.4] = 0.35
+    assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0)), 3)[0] == FLAT
+    cel[:, 20:40] = 0  # the dark one lies behind
+    assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0)), 3)[0] == SHADE
+
+
 def test_another_paint_has_no_say() -> None:
     ids, planes, rgb, cel = sheet([SHADOW, OTHER, SKIN], [(SHADE, 0.99), (FLAT, 0.4), (LIGHT, 0.4)])
     np.testing.assert_array_equal(settle_by_paint(ids, planes, rgb, cel, NOWHERE), ids)

@@ -216,6 +216,10 @@ def test_a_finished_run_is_left_alone_and_a_fresh_one_starts_anew(scenes: Path, 
     train(recipe, fresh=True)
     assert (out / LAST).stat().st_mtime_ns > written
     assert score_steps(out) == [2]
+    begun = shutil.copy(out / LAST, out.parent / "begun.safetensors")
+    for _ in range(2):
+        train(replace(recipe, init_from=str(begun)), fresh=True)
+        assert score_steps(out) == [0, 2]
 
 
 def test_a_run_stops_once_it_gets_no_better(scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -265,7 +265,7 @@ def _open_logs(out: Path, step: int) -> Any:
         out.mkdir(parents=True, exist_ok=True)
         if (out / SCORES).is_file():
             lines = (out / SCORES).read_text("utf-8").splitlines(keepends=True)
-            kept = "".join(line for line in lines if json.loads(line)["step"] <= step)
+            kept = "".join(line for line in lines if 0 < step >= json.loads(line)["step"])
             with atomic_path(out / SCORES) as temporary:
                 temporary.write_text(kept, "utf-8")
         return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)

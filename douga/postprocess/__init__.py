@@ -46,6 +46,7 @@ _SEAM_PX = 16
 _PINHOLE_PX = 24  # doubt inside of a thick line: each hole would become a ring of its skeleton
 _THICK = 1.3  # of the drawing's median line: a band that may be two lines side by side
 _MARGIN_PX = 8  # around all that is drawn, beyond what a gap or a line's width may add to it
+_OUTLINE_REACH = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))  # no line lies farther from the cel
 _SIDE_PX = 5  # window in which a pixel is taken for a part of a visible or a trace line
 
 
@@ -65,10 +66,10 @@ def clean_douga(
     Lines or areas -> skeleton -> specks and spurs removed -> gaps closed -> class of each branch by vote ->
     width -> areas labelled -> class of an area by averaged probability where its border is closed and the
     vote is clear. With the frame at hand: patches of one paint to one class, thick lines filled, inked lines
-    told from steps of paint. With the cel's mask as well: lines where the frame shows nothing dropped, lines
-    that were half seen brought back where paints meet, areas of one paint to one class, trace lines to the
-    kind of fill that they bound. The same input gives the same output, and cleaning a cleaned map again,
-    without its frame, leaves it as it is.
+    told from steps of paint. With the cel's mask as well: lines outside of it and where the frame shows
+    nothing dropped, lines that were half seen brought back where paints meet, areas of one paint to one
+    class, trace lines to the kind of fill that they bound. The same input gives the same output, and cleaning
+    a cleaned map again, without its frame, leaves it as it is.
 
     probabilities: (10, H, W) float32 or float16, 0 to 1, one plane a class of `DougaClass`, summing to 1.
     rgb: (H, W, 3) uint8 sRGB, the frame that they were seen in; its flat paints settle what the network
@@ -115,6 +116,7 @@ def _clean(
         area_planes = vote_by_paint(area_planes, rgb, lines=lines_seen)
         lines_seen = fill_thick_lines(lines_seen, (drawn > 0.5).view(np.uint8), rgb)
     if rgb is not None and cel is not None:
+        lines_seen &= cv2.dilate(cel, _OUTLINE_REACH) // 255
         level = noise(rgb, cel)
         lines_seen = without_mirages(lines_seen, rgb, level)
         lines_seen = lines_seen | lost_lines(line_probability, lines_seen, rgb, cel, level)

@@ -111,7 +111,8 @@ def _weighed(mean: NDArray[np.float64], odds: NDArray[np.float64]) -> NDArray[np
 def _side_odds(patch: NDArray[np.int32], count: int, rgb: U8, borders: Borders) -> NDArray[np.float64]:
     """What being darker or lighter than its neighbours across trace lines says of each patch's tone.
 
-    patch: (H, W), 0 outside the cel: what lies behind it says nothing. Returns (count, tones). Patches with few such neighbours, and with both kinds, say little.
+    patch: (H, W), 0 outside the cel: what lies behind it says nothing. Patches with few such neighbours, and
+    with both kinds, say little. Returns (count, tones).
     """
     height, width = patch.shape
     grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.int16)

@@ -267,6 +267,20 @@ def test_an_empty_map_stays_empty() -> None:
     assert not clean_douga(one_hot(np.zeros((33, 47), np.uint8))).ids.any()
 
 
+def test_lines_of_the_background_are_none() -> None:
+    ids = np.zeros((80, 120), np.uint8)
+    cv2.rectangle(ids, (20, 20), (60, 60), LINE, 3)
+    cv2.line(ids, (75, 10), (75, 70), LINE, 3)  # a pole behind
+    rgb = np.full((*ids.shape, 3), 200, np.uint8)
+    rgb[ids > 0] = 20
+    cel = np.zeros_like(ids)
+    cel[20:61, 20:61] = 255  # the outline's outer pixels are not quite in it
+    found = clean_douga(one_hot(ids), rgb, CelMask(cel)).ids
+    assert not found[:, 70:].any()
+    assert metrics.line_counts(found == LINE, np.where(np.arange(120) < 70, ids, 0) == LINE).f1 == 1
+    assert (clean_douga(one_hot(ids), rgb).ids[12:68, 75] == LINE).all()
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_empty_paper_around_a_drawing_changes_nothing(seed: int) -> None:
     ids = np.zeros((220, 260), np.uint8)

@@ -17,7 +17,8 @@ INTRO = """\
 # Benchmarks
 
 Everything between two markers is written by the command that stands there; run it again and it is replaced.
-`make bench` and `make exam` run those of scores, speed and memory; the others are run by hand. A figure that falls short of its goal is called a miss.
+`make bench` and `make exam` run those of scores, speed and memory; the others are run by hand. A figure that
+falls short of its goal is called a miss.
 """
 MET, MISS, NO_GOAL = "met", "miss", ""
 

@@ -47,9 +47,7 @@ exit status: 0 chosen; 1 chosen, but some frames could not be read; 2 nothing to
 """
 SELECTION, SHEET, FRAMES = "selection.csv", "contact_sheet.png", "frame"
 COLUMNS = ("rank", "input", "frame", "cluster", "entropy", "why")
-_POOL = (
-    3  # groups for each frame that is wanted: enough to have a choice, few enough for the model's 2 s each
-)
+_POOL = 3  # groups for each frame that is wanted: a choice, but few enough to ask the model about each
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -67,7 +67,8 @@ def find_alphas(folder: Path) -> dict[str, Path]:
     have one name.
     """
     found: dict[str, Path] = {}
-    base = folder.parent if folder.name in _FOLDERS else folder
+    holds_some = any(path.name in _FOLDERS for path in folder.rglob("*") if path.is_dir())
+    base = folder.parent if folder.name in _FOLDERS and not holds_some else folder
     for path in sorted(folder.rglob("*.png")):
         parts = path.relative_to(base).with_suffix("").parts
         place = [part for part in parts[:-1] if part not in _FOLDERS]

@@ -113,6 +113,13 @@ def test_a_studios_gt_is_a_truth(tmp_path: Path, whole: bool) -> None:
     assert not evaluation.missing
 
 
+def test_results_may_lie_in_a_folder_of_that_name(tmp_path: Path) -> None:
+    write(tmp_path / "alpha" / "alpha" / "a.png", disk(20))
+    write(tmp_path / "gt" / "sub" / "gt" / "b.png", disk(20))
+    assert find_alphas(tmp_path / "alpha").keys() == {"a"}
+    assert find_alphas(tmp_path / "gt").keys() == {"sub/b"}
+
+
 def test_two_alphas_of_one_name_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "alpha" / "x" / "1.png", disk(9))
     write(tmp_path / "x" / "alpha" / "1.png", disk(9))

@@ -361,12 +361,17 @@ def test_the_command_line_trains(scenes: Path, out: Path, capsys: pytest.Capture
     assert load_network(out / BEST, "cpu").info.step == 1
 
 
+def copied(scenes: Path, own: Path) -> Path:
+    """A studio's folder: frames, masks and classes, to be spoiled."""
+    for kind in ("frame", "cel_mask", "classes"):
+        shutil.copytree(scenes / kind, own / kind)
+    return own
+
+
 def test_labels_that_are_missing_or_do_not_fit_are_named_before_the_first_step(
     scenes: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = tmp_path / "own"
-    for kind in ("frame", "cel_mask", "classes"):
-        shutil.copytree(scenes / kind, own / kind)
+    own = copied(scenes, tmp_path / "own")
     first, second = sorted(path.name for path in (own / "classes").iterdir())[:2]
     (own / "classes" / first).unlink()
     given = arguments(recipe_of(own, out, stage="lines"), tmp_path)
@@ -382,9 +387,7 @@ def test_labels_that_are_missing_or_do_not_fit_are_named_before_the_first_step(
 def test_a_picture_that_breaks_off_ends_the_run_with_one_sentence(
     scenes: Path, out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    own = tmp_path / "own"
-    for kind in ("frame", "cel_mask", "classes"):
-        shutil.copytree(scenes / kind, own / kind)
+    own = copied(scenes, tmp_path / "own")
     for path in (own / "classes").iterdir():  # whole enough for its header
         path.write_bytes(path.read_bytes()[:-300])
     given = arguments(recipe_of(own, out, stage="lines", workers=1), tmp_path)

@@ -1,13 +1,13 @@
-"""Runs a network on a whole frame: context once, then full resolution in windows, where it is wanted.
+"""Runs a network on a whole frame: the context first, then full resolution in windows, where it is wanted.
 
-The work goes in steps: the context is one, every window another. Between them whoever waits is told, and can
-give the work up.
+The work goes in steps: each look of the context is one, every window another. Between them whoever waits is
+told, and can give the work up.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +42,13 @@ def _no_word(share: float) -> None:
 class Prepared:
     """A frame whose context is known.
 
-    image: (1, C, H, W) on the network's device. features: (1, width, h, w), what the full-resolution path is
-    told. coarse: (classes, h, w) float32 on the CPU, what the context's own answer is.
+    image: (1, C, H, W) on the network's device. features: (1, width, ceil(H/2), ceil(W/2)) of each look, what
+    the full-resolution path is told. coarse: (classes, h, w) float32 on the CPU, the context's own answer in
+    the size of its first look.
     """
 
     image: Tensor
-    features: Tensor
+    features: tuple[Tensor, ...]
     coarse: Tensor
 
 
@@ -74,7 +75,7 @@ def predict(
     with torch.inference_mode(), _autocast(loaded, precision):
         if network.detail is None:
             on_step(0.0)
-            answer = _probabilities(network(_batch(loaded, image)))
+            answer = _as_answer(_shares(network(_batch(loaded, image))[0]))
             return answer[:, top : top + height, left : left + width].contiguous()
         rows = max(_MIN_ROWS, band_px // width)
         bands = [(left, y, width, min(rows, top + height - y)) for y in range(top, top + height, rows)]
@@ -92,6 +93,7 @@ def predict_near_borders(
     image: Tensor,
     *,
     cells: int,
+    looks: Sequence[float] = (1.0,),
     precision: torch.dtype = torch.bfloat16,
     region: Box | None = None,
     on_step: OnStep = _no_word,
@@ -112,7 +114,7 @@ def predict_near_borders(
     h, w = image.shape[-2:]
     with torch.inference_mode(), _autocast(loaded, precision):
         on_step(0.0)
-        prepared = _prepare(loaded, image)
+        prepared = _prepare(loaded, image, looks, on_step)
         answer = _enlarged(prepared.coarse[-1], (h, w))
         wanted = _near_border(answer >= 0.5, prepared.coarse.shape[-2:], cells)
         if region is not None:
@@ -189,31 +191,47 @@ def _batch(loaded: LoadedNetwork, image: Tensor) -> Tensor:
     return image[None].to(loaded.device).contiguous(memory_format=torch.channels_last)  # (1, C, H, W)
 
 
-def _prepare(loaded: LoadedNetwork, image: Tensor) -> Prepared:
-    """Run the context road."""
+def _prepare(
+    loaded: LoadedNetwork, image: Tensor, looks: Sequence[float] = (1.0,), on_step: OnStep = _no_word
+) -> Prepared:
+    """Run the context road, once a look; looks that come out alike, as of a small frame, count once."""
     network, batch = _gcn(loaded), _batch(loaded, image)
-    features = network.context(network.shrink(batch))
-    coarse = _shares(network.coarse(features)[0]).cpu()
-    return Prepared(batch, network.context_at_half(features, batch), coarse)
+    seen: dict[torch.Size, Tensor] = {}
+    for larger in looks:
+        small = network.shrink(batch, larger)
+        seen.setdefault(small.shape, small)
+    features, answers = [], []
+    for small in seen.values():
+        on_step(0.0)
+        context = network.context(small)
+        features.append(network.context_at_half(context, batch))
+        answers.append(_shares(network.coarse(context)[0]).cpu())
+    size_hw = answers[0].shape[-2:]
+    coarse = [torch.nn.functional.interpolate(a[None], size_hw, mode="area")[0] for a in answers]
+    return Prepared(batch, tuple(features), torch.stack(coarse).mean(0))
 
 
 def _window(detail: DetailRoad, prepared: Prepared, window: Box) -> Tensor:
-    """The answer within a window, (classes, height, width), computed with enough pixels around it."""
+    """The answer within a window, computed with enough pixels around it.
+
+    (classes, height, width), float16 on the CPU; float32 where there is one class.
+    """
     x, y, width, height = window
-    image, features = prepared.image, prepared.features
+    image = prepared.image
     # Even, so that the half-size grid stays where it is.
     top, left = max(0, y - detail.reach_px) // 2 * 2, max(0, x - detail.reach_px) // 2 * 2
     bottom = min(image.shape[-2], y + height + detail.reach_px)
     right = min(image.shape[-1], x + width + detail.reach_px)
-    half = features[:, :, top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
-    logits = detail(image[:, :, top:bottom, left:right], half)
-    return _probabilities(logits[:, :, y - top : y - top + height, x - left : x - left + width])
+    around = np.s_[:, :, top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
+    inside = np.s_[:, y - top : y - top + height, x - left : x - left + width]
+    seen = detail.see(image[:, :, top:bottom, left:right])
+    logits = [detail.decide(*seen, features[around])[0][inside] for features in prepared.features]
+    return _as_answer(torch.stack([_shares(found) for found in logits]).mean(0))
 
 
-def _probabilities(logits: Tensor) -> Tensor:
-    """(1, classes, H, W) logits -> (classes, H, W) float16 on the CPU; float32 where there is one class."""
-    shares = _shares(logits[0]).cpu()
-    return shares if len(shares) == 1 else shares.half()
+def _as_answer(shares: Tensor) -> Tensor:
+    """(classes, H, W) float32 -> the same on the CPU, float16 where there are several classes."""
+    return shares.cpu() if len(shares) == 1 else shares.half().cpu()
 
 
 def _shares(logits: Tensor) -> Tensor:

@@ -144,8 +144,15 @@ class DetailRoad(nn.Module):
     reach_px = ClassicalCues.reach_px + 4 + 1 + 2 * (2 + 1 + 1) + 2
 
     def forward(self, image: Tensor, context_at_half: Tensor) -> Tensor:
+        return self.decide(*self.see(image), context_at_half)
+
+    def see(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """What there is at full and at half resolution, whatever the context says."""
         full = self.at_full(torch.cat([image, self.cues(image[:, :3])], 1))
-        half = self.at_half(full)
+        return full, self.at_half(full)
+
+    def decide(self, full: Tensor, half: Tensor, context_at_half: Tensor) -> Tensor:
+        """What it is, in this context."""
         half = self.back(self.join(torch.cat([half, context_at_half], 1)))
         # Exactly twice the size, then cut: resizing to an odd size would move the grid, and a band of rows
         # of a frame would no longer give what the whole frame gives.
@@ -168,10 +175,14 @@ class Gcn(nn.Module):
         self.coarse = nn.Conv2d(config.width, config.classes, 1)  # the context's own answer, trained beside
         self.detail = DetailRoad(config) if config.detail_width else None
 
-    def shrink(self, image: Tensor) -> Tensor:
-        """The frame as the context road sees it. (B, C, H, W) -> (B, C, h, w), by area averaging."""
+    def shrink(self, image: Tensor, larger: float = 1.0) -> Tensor:
+        """The frame as the context road sees it. (B, C, H, W) -> (B, C, h, w), by area averaging.
+
+        larger: how much larger than it was trained to.
+        """
         h, w = image.shape[-2:]
         scale = max(h, w) / self.config.context_px if self.config.context_px else self.config.context_stride
+        scale /= larger
         if scale <= 1:
             return image
         return F.interpolate(image, (max(1, round(h / scale)), max(1, round(w / scale))), mode="area")

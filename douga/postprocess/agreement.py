@@ -39,7 +39,7 @@ _FILL_OF = {
 }
 _SIDE_PX = 4  # how far to either side of a line its areas are looked for
 # What a fill beside a line counts, against the network's own vote for its kind.
-_BOUND = dict.fromkeys(_FILL_OF.values(), 4.0) | {DougaClass.BOOK_FILL: 8.0}
+_BOUND = dict.fromkeys(_FILL_OF.values(), 2.0) | {DougaClass.BOOK_FILL: 8.0}
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,49 @@ def test_full_resolution_decides_near_borders_and_the_small_answer_elsewhere() -
     np.testing.assert_allclose(partly[~inside], small[~inside], atol=1e-5)
 
 
+def test_several_looks_are_averaged_near_borders_and_away_from_them() -> None:
+    loaded, looks = weights("cel-small"), (1.0, 1.5)
+    larger = to_tensor(cv2.resize(drawing().rgb, (1280, 722), interpolation=cv2.INTER_CUBIC))
+    alone = {
+        look: predict_near_borders(loaded, larger, cells=999, looks=(look,), precision=EXACT)
+        for look in looks
+    }
+    both = predict_near_borders(loaded, larger, cells=999, looks=looks, precision=EXACT)
+    np.testing.assert_allclose(both, np.mean(list(alone.values()), axis=0), atol=1e-3)
+    assert np.abs(alone[1.0] - alone[1.5]).max() > 0.1  # else any of them would do
+
+    gcn = loaded.network
+    assert isinstance(gcn, Gcn)
+    with torch.inference_mode():
+        small = [gcn.coarse(gcn.context(gcn.shrink(larger[None], look))).softmax(1)[:, 1:] for look in looks]
+    small[1] = torch.nn.functional.interpolate(small[1], small[0].shape[-2:], mode="area")
+    coarse = torch.nn.functional.interpolate(sum(small) / 2, (722, 1280), mode="bilinear")[0, 0].numpy()
+    region, steps = (300, 200, 90, 60), []
+    part = predict_near_borders(
+        loaded, larger, cells=999, looks=looks, precision=EXACT, region=region, on_step=steps.append
+    )
+    inside = np.zeros(part.shape, bool)
+    inside[200:260, 300:390] = True
+    np.testing.assert_allclose(part[inside], both[inside], atol=1e-3)
+    np.testing.assert_allclose(part[~inside], coarse[~inside], atol=1e-4)
+    assert steps[:3] == [0.0, 0.0, 0.0]  # can be stopped before each look
+    assert steps[3] > 0
+
+
+def test_looks_that_come_out_alike_count_once() -> None:
+    loaded = weights("cel-small")
+    gcn = loaded.network
+    assert isinstance(gcn, Gcn)
+    seen: list[torch.Size] = []
+    hook = gcn.context.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    try:
+        predict_near_borders(loaded, image(), cells=4, looks=(1.0, 1.5))  # 427 px, below the context's 640
+        find_cel(Frame(cv2.resize(drawing().rgb, (1280, 722))), loaded)
+    finally:
+        hook.remove()
+    assert seen == [(1, 3, 241, 427), (1, 3, 361, 640), (1, 3, 542, 960)]
+
+
 def test_where_nothing_is_drawn_the_context_is_enough() -> None:
     loaded = weights("lines-small")
     gcn = loaded.network

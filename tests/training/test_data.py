@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from douga_training import found_masks
 from douga_training.augment import (
     Colours,
     Geometry,
@@ -24,14 +25,18 @@ from douga_training.augment import (
     textured,
     without_book,
 )
-from douga_training.data import Numbers, Picture, Samples, batches
+from douga_training.data import Numbers, Picture, Samples, _rare, batches
 from douga_training.folders import open_folders
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
 from douga_training.simulate.production import Scene, draw_scene
-from douga_training.simulate.store import read_image
+from douga_training.simulate.store import png_bytes, read_image
 
-from douga.errors import InputError, MissingInputError
+from douga.cel import find_cel
+from douga.checkpoint import load_network
+from douga.classes import DougaClass
+from douga.errors import InputError, MissingInputError, RecipeError
+from douga.frame_io import read_frame
 from douga.preprocess import to_rgb, to_tensor
 from douga.types import U8
 
@@ -121,6 +126,90 @@ def test_a_cel_sample_is_the_frame_small_and_windows_of_it(scenes: Path) -> None
         assert (x1 - x0, y1 - y0) == (64, 64)
         np.testing.assert_array_equal(to_rgb(window), frame[y0:y1, x0:x1])
         np.testing.assert_array_equal(ids, mask[y0:y1, x0:x1] > 127)
+
+
+def test_stage_two_is_given_what_stage_one_found_of_the_frame_or_its_twin(
+    scenes: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(scenes, tmp_path / "scenes")
+    found = {"": 10, "broadcast": 20}  # how many rows of each it found
+    for part, rows in found.items():
+        (folder / part / "found_mask").mkdir()
+        for path in (folder / "frame").glob("*.png"):
+            mask = np.zeros((180, 320), np.uint8)
+            mask[:rows] = 255
+            (folder / part / "found_mask" / path.name).write_bytes(png_bytes(mask))
+    entries = {"input_mode": "concatenated", **QUIET, "scale_max": 1.0}
+    for broadcast, rows in ((0, 10), (1, 20)):
+        recipe = recipe_of(folder, found_masks=1.0, broadcast=broadcast, **entries)
+        samples = Samples(recipe, [SceneFolder(folder, ["000000", "000002"])])  # with twins
+        for number in range(4):
+            sample = samples[number]
+            rows_seen = (sample["small"][3] > 0).sum(0)
+            assert (rows_seen == rows / 5).all()
+            for window, (_, y0, _, _) in zip(sample["windows"], sample["boxes"], strict=True):
+                given = np.arange(64) + round(float(y0) * 180) < rows
+                np.testing.assert_array_equal(window[3] > 0, np.repeat(given[:, None], 64, 1))
+        assert (Samples(replace(recipe, found_masks=0.0), samples.folders)[0]["small"][3] > 0).sum() != rows
+    small = samples_of(recipe_of(folder, found_masks=1.0, broadcast=0, **(entries | {"crop_px": 200})))
+    assert (small[0]["windows"][:, 3] > 0).any(-1).sum() < 64  # frames of 180 px are lower than a window
+    with pytest.raises(MissingInputError, match="found_masks"):
+        open_folders(recipe_of(scenes, found_masks=0.5, **entries))
+    with pytest.raises(RecipeError, match="found_masks"):
+        recipe_of(scenes, "cel", found_masks=0.5)
+    plane = np.zeros((4, 4), np.uint8)
+    with pytest.raises(InputError, match="found mask"):
+        Picture(np.zeros((4, 4, 3), np.uint8), plane, plane, plane[:2])
+
+
+def test_a_found_mask_follows_the_picture(scenes: Path) -> None:
+    h, w = 180, 320
+    found = np.zeros((h, w), np.uint8)
+    found[:, :40] = 255
+    rgb = np.repeat(found[..., None], 3, 2)
+    recipe = recipe_of(scenes, input_mode="concatenated", flip=1.0, affine=1.0, erase=0.0, texture=0.0)
+    samples = samples_of(recipe)
+    picture = Picture(rgb, np.zeros((h, w), np.uint8), np.zeros((h, w), np.uint8), found)
+    changed = samples._changed(picture, np.random.default_rng(3))
+    assert changed.found is not None
+    assert not np.array_equal(changed.found, found)
+    assert ((changed.rgb[..., 0] > 127) == (changed.found > 127)).mean() > 0.99
+
+
+def test_windows_look_for_each_rare_class_that_is_there() -> None:
+    ids = np.zeros((80, 80), np.uint8)
+    ids[:40] = DougaClass.COLOR_FILL
+    ids[48:56, 48:56] = DougaClass.BOOK_LINE
+    rng = np.random.default_rng(1)
+    aims = [_rare(ids, rng) for _ in range(200)]
+    assert 70 < sum(np.array_equal(aim, ids == DougaClass.BOOK_LINE) for aim in aims) < 130
+    assert not _rare(np.zeros((80, 80), np.uint8), rng).any()
+
+
+def test_found_masks_are_those_of_stage_one_and_found_once(scenes: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(scenes, tmp_path / "scenes")
+    assert found_masks.main([str(folder)]) == 0
+    network = load_network("cel-small", "cpu")
+    for part in (folder, folder / "broadcast"):
+        stems = {path.stem for path in (part / "frame").glob("*.png")}
+        assert {path.stem for path in (part / "found_mask").glob("*.png")} == stems
+        expected = find_cel(read_frame(part / "frame" / "000004.png"), network).mask
+        np.testing.assert_array_equal(read_image(part, "found_mask", "000004"), expected)
+    kept = folder / "found_mask" / "000004.png"
+    kept.write_bytes(png_bytes(np.zeros((180, 320), np.uint8)))
+    assert found_masks.main([str(folder)]) == 0
+    assert not read_image(folder, "found_mask", "000004").any()
+    os.utime(kept, (0, 0))  # its frame is drawn anew
+    assert found_masks.main([str(folder)]) == 0
+    assert read_image(folder, "found_mask", "000004").any()
+    assert found_masks.main([str(tmp_path / "nothing")]) == 2
+
+    (folder / "found_mask" / "found_by.json").write_text('{"sha256": "of other weights"}')
+    kept.unlink()
+    assert found_masks.main([str(folder)]) == 2
+    assert not kept.exists()
+    assert found_masks.main([str(folder), "--overwrite"]) == 0
+    assert kept.exists()
 
 
 def test_a_lines_sample_has_mask_and_classes_small_and_in_windows(scenes: Path) -> None:

@@ -149,11 +149,14 @@ def test_a_book_can_be_left_out_and_nothing_else_changes() -> None:
         with_book = draw_scene(seed, (96, 64), shot="close_up")
         if with_book.book is not None:
             break
-    without = draw_scene(seed, (96, 64), shot="close_up", with_book=False)
+    without = draw_scene(seed, (96, 64), shot="close_up", book=0.0)
     assert without.book is None
     assert np.array_equal(with_book.plate, without.plate)
     assert np.array_equal(with_book.art.ids, without.art.ids)
     assert with_book.settings == without.settings
+    always = [draw_scene(number, (96, 64), book=1.0) for number in range(5)]
+    assert all(scene.book is not None and scene.meta["book"] for scene in always)
+    assert np.array_equal(draw_scene(seed, (96, 64), shot="close_up", book=1.0).book[1], with_book.book[1])
 
 
 def test_a_background_takes_on_a_paint_of_the_cel_and_keeps_what_is_painted_on_it() -> None:
@@ -191,14 +194,14 @@ def test_most_lossless_frames_keep_the_exact_paints() -> None:
 
 
 def test_an_untreated_frame_shows_the_cel_as_painted() -> None:
-    made = draw_production(5, SIZE, shot="close_up", treated=0.0, with_book=False)
+    made = draw_production(5, SIZE, shot="close_up", treated=0.0, book=0.0)
     solid = made.cel[..., 3] == 255
     assert solid.sum() > 200
     assert np.array_equal(made.frame[solid], made.cel[..., :3][solid])
 
 
 def test_every_compositing_step_changes_the_picture_and_never_the_truth() -> None:
-    scene = draw_scene(5, SIZE, shot="close_up", treated=0.0, with_book=False)
+    scene = draw_scene(5, SIZE, shot="close_up", treated=0.0, book=0.0)
     plain = composite_scene(scene)
     steps = [
         {"cel_gradient": 0.5},
@@ -323,6 +326,7 @@ def test_own_material_is_placed_in_every_frame(tmp_path: Path) -> None:
         ("--count", "0"),
         ("--seed", "-1"),
         ("--alike", "1.5"),
+        ("--book", "-0.1"),
         ("--drawing", "a", "b", "c"),
         ("--cel", "a"),
         ("--drawing", "not_there.png"),

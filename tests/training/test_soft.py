@@ -203,7 +203,7 @@ def test_a_glow_fades_away_from_the_outline_and_lies_behind() -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_soft_frame_is_its_cel_over_its_background(seed: int) -> None:
-    scene = draw_scene(seed, SIZE, shot="close_up", with_book=False, soft=True)
+    scene = draw_scene(seed, SIZE, shot="close_up", book=0.0, soft=True)
     scene = replace(scene, settings=Compositing(background_blur_px=scene.settings.background_blur_px))
     made = composite_scene(scene)
     a = made.alpha[..., None] / 255
@@ -238,7 +238,7 @@ def test_twins_share_the_alpha_whatever_the_tint_of_the_lines(seed: int) -> None
 
 
 def test_shadows_darken_the_background_and_are_background() -> None:
-    scene = draw_scene(5, SIZE, shot="medium", with_book=False, soft=True)
+    scene = draw_scene(5, SIZE, shot="medium", book=0.0, soft=True)
     lit = composite_scene(replace(scene, settings=Compositing()))
     for kind in ("ground", "wall"):
         settings = Compositing(shadow=0.6, shadow_kind=kind, shadow_lean=0.7)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import cv2
@@ -32,30 +32,39 @@ from douga_training.augment import (
     textured,
     without_book,
 )
-from douga_training.raw_cache import SceneFolder
-from douga_training.recipe import SOFT, Recipe
+from douga_training.raw_cache import FOUND, FOUND_IN_TWIN, SceneFolder
+from douga_training.recipe import GUESSED, SOFT, Recipe
 from douga_training.schedule import epoch_steps
 from douga_training.simulate.production import broadcast_scene, composite_scene, draw_scene
+from douga_training.simulate.store import BROADCAST
 
 U8 = NDArray[np.uint8]
 # First numbers of the samples that are not trained on, far from those that are.
 VALIDATION = 1 << 32
 COUNTING = 1 << 33
 SHUFFLING = 1 << 34
-# Classes of few pixels: a third of the windows looks for them.
-RARE = (DougaClass.COLOR_EDGE, DougaClass.HIGHLIGHT_LINE, DougaClass.COLOR_FILL, DougaClass.HIGHLIGHT_FILL)
+# Classes of few pixels: three windows in ten look for them.
+RARE = (
+    DougaClass.COLOR_EDGE,
+    DougaClass.HIGHLIGHT_LINE,
+    DougaClass.BOOK_LINE,
+    DougaClass.COLOR_FILL,
+    DougaClass.HIGHLIGHT_FILL,
+)
 
 
 @dataclass(frozen=True)
 class Picture:
     """One frame with its truth. rgb: (H, W, 3) uint8. ids and mask: (H, W) uint8, mask 0 or 255.
 
-    For cutouts the mask is the alpha, 0 to 255, of what shows of the cel.
+    For cutouts the mask is the alpha, 0 to 255, of what shows of the cel. found: (H, W) uint8, the mask that
+    stage one found, where stage two is to be given that one.
     """
 
     rgb: U8
     ids: U8
     mask: U8
+    found: U8 | None = None
 
     def __post_init__(self) -> None:
         if not self.rgb.shape[:2] == self.ids.shape == self.mask.shape:
@@ -63,11 +72,24 @@ class Picture:
                 f"a frame of {self.rgb.shape[:2]} has a class map of {self.ids.shape} and a cel mask of "
                 f"{self.mask.shape} (height, width); give truth of the frame's size"
             )
+        if self.found is not None and self.found.shape != self.mask.shape:
+            raise InputError(
+                f"a frame of {self.rgb.shape[:2]} has a found mask of {self.found.shape} (height, width); "
+                "find it again: python -m douga_training.found_masks DIR --overwrite"
+            )
+
+    def planes(self) -> dict[str, U8]:
+        """What lies over the frame pixel by pixel, by name."""
+        there = {"ids": self.ids, "mask": self.mask}
+        return there if self.found is None else {**there, "found": self.found}
+
+    def mapped(self, change: Callable[[U8], U8]) -> Picture:
+        """The same change to the frame and to all that lies over it."""
+        return Picture(change(self.rgb), **{name: change(plane) for name, plane in self.planes().items()})
 
     def part(self, x: int, y: int, w: int, h: int) -> Picture:
         """A rectangle of it."""
-        cut = np.s_[y : y + h, x : x + w]
-        return Picture(self.rgb[cut], self.ids[cut], self.mask[cut])
+        return self.mapped(lambda plane: plane[y : y + h, x : x + w])
 
 
 class Samples(Dataset[dict[str, Tensor]]):
@@ -128,13 +150,24 @@ class Samples(Dataset[dict[str, Tensor]]):
             return Picture(made.frame, made.classes, made.alpha if self.is_soft else made.cel_mask)
         folder, index = self._locate(self._pick(number, rng))
         broadcast = (number // self.total % 2 == 1) if self.validation else rng.random() < recipe.broadcast
-        kind = "broadcast" if broadcast and folder.has_broadcast(index) else "frame"
+        kind = BROADCAST if broadcast and folder.has_broadcast(index) else "frame"
         mask = folder.image(index, "alpha" if self.is_soft else "cel_mask")
         # Stage one learns from frames and masks alone, which is all that a studio may have.
         known = recipe.stage == "lines" or folder.has(index, "classes")
         ids = folder.image(index, "classes") if known else np.zeros_like(mask)
         picture = Picture(folder.image(index, kind), ids, mask)
-        return picture if self.validation else self._replaced(picture, folder, index, rng)
+        if self.validation:
+            return picture
+        return self._replaced(self._with_found_mask(picture, folder, index, kind, rng), folder, index, rng)
+
+    def _with_found_mask(
+        self, picture: Picture, folder: SceneFolder, index: int, kind: str, rng: np.random.Generator
+    ) -> Picture:
+        """Now and then, with the mask that stage one found in this frame or twin."""
+        found, share = FOUND_IN_TWIN if kind == BROADCAST else FOUND, self.recipe.found_masks
+        if not share or rng.random() >= share or not folder.has(index, found):
+            return picture
+        return replace(picture, found=folder.image(index, found))
 
     def _replaced(
         self, picture: Picture, folder: SceneFolder, index: int, rng: np.random.Generator
@@ -216,8 +249,12 @@ class Samples(Dataset[dict[str, Tensor]]):
         return _ids(picture.ids[rows][:, columns])
 
     def _given_mask(self, picture: Picture, rng: np.random.Generator) -> U8:
-        """The cel mask that stage two is given: the true one, or one with errors as stage one makes them."""
-        guessed = self.recipe.input_mode in ("concatenated", "synthetic_cel")
+        """The cel mask that stage two is given: the true one, one that stage one found, or one with
+        errors like its own.
+        """
+        if picture.found is not None:
+            return np.ascontiguousarray(picture.found)
+        guessed = self.recipe.input_mode in GUESSED
         if self.validation or not guessed or rng.random() >= self.recipe.mask_noise:
             return np.ascontiguousarray(picture.mask)
         return mistaken_mask(picture.mask, rng)
@@ -226,7 +263,7 @@ class Samples(Dataset[dict[str, Tensor]]):
         """Where windows are cut: mostly on the border of the cel, or in stage two often on rare classes."""
         if self.recipe.stage != "lines":
             return _border(picture.mask) if rng.random() < 0.7 else picture.mask
-        return np.isin(picture.ids, RARE).astype(np.uint8) if rng.random() < 0.3 else picture.mask
+        return _rare(picture.ids, rng) if rng.random() < 0.3 else picture.mask
 
     def _region(self, picture: Picture, small_wh: tuple[int, int], rng: np.random.Generator) -> Picture:
         """The frame, or a part of it in the context's proportions: the drawing then looks larger."""
@@ -248,16 +285,17 @@ class Samples(Dataset[dict[str, Tensor]]):
         recipe = self.recipe
         if self.is_soft:  # an alpha is turned as colours are, between pixels
             rgba, (ids,) = self.geometry(np.dstack([picture.rgb, picture.mask]), [picture.ids], rng)
-            rgb, mask = rgba[..., :3], rgba[..., 3]
+            picture = Picture(rgba[..., :3], ids, rgba[..., 3])
         else:
-            rgb, (ids, mask) = self.geometry(picture.rgb, [picture.ids, picture.mask], rng)
+            picture = _together(self.geometry, picture, rng)
         if rng.random() < recipe.texture:
-            rgb = textured(rgb, (mask > 127) == (rng.random() < 0.35), rng)
+            on_cel = rng.random() < 0.35
+            picture = replace(picture, rgb=textured(picture.rgb, (picture.mask > 127) == on_cel, rng))
         if rng.random() < recipe.erase:
-            rgb, (ids, mask) = erase_rectangles(rgb, [ids, mask], rng)
+            picture = _together(erase_rectangles, picture, rng)
         if rng.random() < recipe.erase_shapes:
-            rgb, (ids, mask) = erase_shapes(rgb, [ids, mask], rng)
-        return Picture(rgb, ids, mask)
+            picture = _together(erase_shapes, picture, rng)
+        return picture
 
     def _coloured(self, views: list[U8], rng: np.random.Generator) -> list[U8]:
         if self.validation:
@@ -265,6 +303,17 @@ class Samples(Dataset[dict[str, Tensor]]):
         if rng.random() < self.recipe.night:
             views = at_night(views, rng)
         return self.colours(views, rng)
+
+
+def _together(
+    change: Callable[[U8, list[U8], np.random.Generator], tuple[U8, list[U8]]],
+    picture: Picture,
+    rng: np.random.Generator,
+) -> Picture:
+    """A change to the frame that what lies over it goes through as well."""
+    planes = picture.planes()
+    rgb, changed = change(picture.rgb, list(planes.values()), rng)
+    return Picture(rgb, **dict(zip(planes, changed, strict=True)))
 
 
 @lru_cache(maxsize=2)
@@ -287,6 +336,12 @@ def _border(mask: U8) -> U8:
     return np.repeat(np.repeat(edge, 4, 0), 4, 1)[: mask.shape[0], : mask.shape[1]]
 
 
+def _rare(ids: U8, rng: np.random.Generator) -> U8:
+    """Where one of the rare classes is that there are, each as likely as the next, however much of it."""
+    there = [c for c in RARE if (ids[::8, ::8] == c).any()]
+    return (ids == rng.choice(there)).astype(np.uint8) if there else np.zeros_like(ids)
+
+
 def _spot(mask: U8, w: int, h: int, rng: np.random.Generator, *, anywhere: float = 0.12) -> tuple[int, int]:
     """Top left corner of a w x h window, as a rule centred near a random pixel of the mask."""
     full_h, full_w = mask.shape
@@ -306,11 +361,11 @@ def _at_least(picture: Picture, side: int) -> Picture:
     below, right = max(0, side - h), max(0, side - w)
     if not below and not right:
         return picture
-    rgb, ids, mask = (
-        cv2.copyMakeBorder(np.asarray(a), 0, below, 0, right, cv2.BORDER_REFLECT)
-        for a in (picture.rgb, picture.ids, picture.mask)
+    return picture.mapped(
+        lambda plane: np.asarray(
+            cv2.copyMakeBorder(np.asarray(plane), 0, below, 0, right, cv2.BORDER_REFLECT)
+        )
     )
-    return Picture(rgb, ids, mask)
 
 
 class Numbers(Sampler[int]):

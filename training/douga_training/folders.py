@@ -6,7 +6,7 @@ from pathlib import Path
 
 from douga.errors import InputError, MissingInputError
 from douga_training.pairs import ALPHAS, IMAGES, TEST, TRAIN, VALIDATION, PairFolder, holds_pairs
-from douga_training.raw_cache import SceneFolder
+from douga_training.raw_cache import FOUND, SceneFolder
 from douga_training.recipe import SOFT, Recipe
 
 # Kinds of truth that a stage learns from.
@@ -17,7 +17,8 @@ def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
     """Folders to train from and to validate on. Frames that are held back are never trained on.
 
     Raises InputError where a folder has no frames or none that fit the stage, or where none are left to train
-    on, MissingInputError where a studio's folder has a train/ and nothing to judge by.
+    on, MissingInputError where a studio's folder has a train/ and nothing to judge by, and where found masks
+    are asked for and there are none.
     """
     given = [Path(name.strip()) for name in recipe.data.split(",") if name.strip()]
     folders = [_open(recipe, folder, TRAIN) for folder in given]
@@ -26,6 +27,11 @@ def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
     held = _held(recipe, given, folders)
     for folder in held:
         folders = [_without(other, folder) for other in folders]
+    if recipe.found_masks and not any(f.has(i, FOUND) for f in folders for i in range(len(f))):
+        raise MissingInputError(
+            f"{recipe.data}: found_masks = {recipe.found_masks}, but no frame has such a mask; first run "
+            f"python -m douga_training.found_masks {' '.join(map(str, given))}"
+        )
     if recipe.simulated < 1 and not any(len(folder) for folder in folders):
         raise InputError(
             f"{recipe.data}: no frame is left to train on; give more, or another validation folder"

@@ -18,6 +18,9 @@ from douga_training.simulate.store import BROADCAST, is_written, read_image, ste
 
 U8 = NDArray[np.uint8]
 CACHE = ".raw"
+FOUND, FOUND_IN_TWIN = "found_mask", "found_mask_broadcast"  # what stage one finds: see `found_masks`
+# Kinds that lie elsewhere than in a folder of their name.
+_ELSEWHERE = {BROADCAST: f"{BROADCAST}/frame", FOUND_IN_TWIN: f"{BROADCAST}/{FOUND}"}
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, 5  # of EXIF: the entry, and the first value that swaps the sides
 
 
@@ -39,7 +42,8 @@ class SceneFolder:
         return type(self)(self.folder, names)
 
     def image(self, index: int, kind: str) -> U8:
-        """A picture, mapped read-only. kind: frame, broadcast, classes, cel_mask, alpha, cel or background.
+        """A picture, mapped read-only. kind: frame, broadcast, classes, cel_mask, alpha, cel, background, or
+        what stage one finds in the frame or in its twin, FOUND or FOUND_IN_TWIN.
 
         Raises InputError for a picture that is not there or cannot be read, and for a class map whose
         values are not class ids; OutputError where the folder cannot be written.
@@ -67,14 +71,11 @@ class SceneFolder:
         return self._source(index, kind).is_file()
 
     def _source(self, index: int, kind: str) -> Path:
-        folder = self.folder / BROADCAST / "frame" if kind == BROADCAST else self.folder / kind
-        return folder / f"{self.names[index]}.png"
+        return self.folder / _ELSEWHERE.get(kind, kind) / f"{self.names[index]}.png"
 
     def _unpack(self, path: Path, kind: str, name: str) -> None:
-        if kind == BROADCAST:
-            image = read_image(self.folder / BROADCAST, "frame", name)
-        else:
-            image = read_image(self.folder, kind, name)
+        place = Path(_ELSEWHERE.get(kind, kind))
+        image = read_image(self.folder / place.parent, place.name, name)
         if kind == "classes" and (image.ndim != 2 or image.max() >= NUM_CLASSES):
             raise InputError(
                 f"{self.folder / kind / name}.png: expected an indexed or grey PNG of class ids 0 to "

@@ -23,6 +23,7 @@ from douga_training.alpha_losses import Synchronisation
 
 OUTPUTS = {"cel": 2, "lines": 10, "cutout": 1, "masks": 1}  # background and cel; the ten classes; an alpha
 SOFT = ("cutout", "masks")  # stages whose truth is an alpha
+GUESSED = ("concatenated", "synthetic_cel")  # input modes whose mask stage one finds
 STAGES_OF = {"gcn": ("cel", "lines", "cutout"), "birefnet": ("cutout",), "isnet": SOFT}
 LOSSES = ("cross_entropy", "weighted", "focal", "alpha")
 OPTIMIZERS = ("adam", "adamw")
@@ -44,6 +45,7 @@ _SHARES = (
         "replace_background",
         "texture",
         "mask_noise",
+        "found_masks",
         "final_rate",
         "average",
         "goal",
@@ -124,7 +126,12 @@ class Recipe:
     erase_shapes: float = knob(0.0, "chance that irregular shapes are erased from frame and truth")
     replace_background: float = knob(0.2, "chance that the cel is put over another frame's background")
     texture: float = knob(0.1, "chance that cel or background gets a texture of its own")
-    mask_noise: float = knob(0.5, "stage two: chance that the mask given to the network has errors")
+    mask_noise: float = knob(0.5, "stage two: chance that a true mask is given to the network with errors")
+    found_masks: float = knob(
+        0.0,
+        "stage two: chance that a frame of `data` comes with the mask that stage one finds there, which "
+        "`python -m douga_training.found_masks` writes; validation has the true masks",
+    )
 
     loss: str = knob(
         "cross_entropy",
@@ -173,6 +180,11 @@ class Recipe:
         if self.stage != "lines" and self.input_mode != "color":
             raise RecipeError(
                 f"input_mode = {self.input_mode!r}: stage {self.stage} has no mask yet; use 'color'"
+            )
+        if self.found_masks and (self.stage != "lines" or self.input_mode not in GUESSED):
+            raise RecipeError(
+                f"found_masks = {self.found_masks}: only stage lines is given masks that are found, with "
+                f"input_mode {' or '.join(GUESSED)}; use 0"
             )
         if (self.stage == "cutout" and self.kind != "isnet") != (self.loss == "alpha"):
             raise RecipeError(

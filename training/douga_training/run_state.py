@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from pickle import UnpicklingError
 
@@ -42,6 +42,8 @@ class Run:
 # Entries that say where a run took place, not what was trained; a studio's paths are its own business.
 _OF_THE_MACHINE = ("out", "device", "threads", "data", "validation", "init_from", "teacher")
 
+# What an entry is in a checkpoint that was written before there was such an entry.
+_USUAL = {entry.name: entry.default for entry in fields(Recipe)}
 _OF_NO_MATTER = ("out", "device", "threads", "workers", "init_from")  # to a run that goes on
 
 
@@ -120,7 +122,7 @@ def resume(path: Path, run: Run, recipe: Recipe, device: torch.device) -> None:
     changed = [
         f"{key} {former.get(key)!r} -> {value!r}"
         for key, value in asdict(recipe).items()
-        if key not in _OF_NO_MATTER and former.get(key) != value
+        if key not in _OF_NO_MATTER and former.get(key, _USUAL[key]) != value
     ]
     if changed:
         tqdm.write(

@@ -66,7 +66,7 @@ def real_set(folder: Path, real: Path, count: int, size_wh: tuple[int, int] = SI
             _write(
                 folder,
                 stems[-1],
-                draw_scene(REAL_SEED + i, size_wh, given=[drawing], with_book=False, alike=0.0),
+                draw_scene(REAL_SEED + i, size_wh, given=[drawing], book=0.0, alike=0.0),
             )
     return stems
 

@@ -89,7 +89,7 @@ def measure(frames: int, size_wh: tuple[int, int], methods: dict[str, Method]) -
     errors: dict[str, list[float]] = {name: [] for name in methods}
     seconds: dict[str, list[float]] = {name: [] for name in methods}
     for seed in range(SEED, SEED + frames):
-        scene = draw_scene(seed, size_wh, soft=True, treated=0.0, alike=0.0, with_book=False)
+        scene = draw_scene(seed, size_wh, soft=True, treated=0.0, alike=0.0, book=0.0)
         rgb = over(scene.plate, scene.art.rgb, scene.art.alpha)
         alpha = scene.art.alpha.astype(np.float32) / np.float32(255)
         for name, method in methods.items():

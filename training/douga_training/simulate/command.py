@@ -21,7 +21,7 @@ from douga.errors import InputError
 from douga.palettes import load_palette
 from douga_training.simulate import store
 from douga_training.simulate.layout import SHOTS
-from douga_training.simulate.production import broadcast_scene, composite_scene, draw_scene
+from douga_training.simulate.production import BOOK_SHARE, broadcast_scene, composite_scene, draw_scene
 
 if TYPE_CHECKING:
     from douga_training.simulate.material import Material
@@ -57,7 +57,7 @@ class Job:
     background_kinds: tuple[str, ...] = ()
     crop_px: int | None = None
     with_broadcast: bool = False
-    with_book: bool = True
+    book: float = BOOK_SHARE
     alike: float = 0.1
     soft: bool = False
     overwrite: bool = False
@@ -100,7 +100,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of backgrounds in a colour of the cel: dark clothes at night, white hair before "
         "white walls (default: 0.1)",
     )
-    add("--no-book", action="store_true", help="leave foreground books out and everything else as it is")
+    books = parser.add_mutually_exclusive_group()
+    books.add_argument(
+        "--book",
+        type=float,
+        default=BOOK_SHARE,
+        metavar="SHARE",
+        help="share of frames with a foreground book; what it hides stays the same (default: %(default)s)",
+    )
+    books.add_argument("--no-book", dest="book", action="store_const", const=0.0, help="the same as --book 0")
     add(
         "--alpha",
         action="store_true",
@@ -140,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
         background_kinds=tuple(args.background),
         crop_px=args.crop,
         with_broadcast=args.broadcast,
-        with_book=not args.no_book,
+        book=args.book,
         alike=args.alike,
         soft=args.alpha,
         overwrite=args.overwrite,
@@ -148,6 +156,8 @@ def run(args: argparse.Namespace) -> int:
     )
     if args.count < 1 or args.workers < 1:
         raise InputError(f"--count {args.count}, --workers {args.workers}: expected at least 1 of each")
+    if not 0 <= args.book <= 1:
+        raise InputError(f"--book {args.book}: expected 0 to 1, the share of frames with a book")
     if not 0 <= args.alike <= 1:
         raise InputError(f"--alike {args.alike}: expected 0 to 1, the share of such backgrounds")
     if args.seed < 0:
@@ -208,7 +218,7 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
         background_kinds=job.background_kinds,
         crop_px=job.crop_px,
         given=job.given,
-        with_book=job.with_book,
+        book=job.book,
         alike=job.alike,
         soft=job.soft,
     )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 U8 = NDArray[np.uint8]
 BOOK_LINE_PX = 2
-_BOOK_SHARE = 0.25
+BOOK_SHARE = 0.25
 _HELD_SHARE = 0.3
 
 
@@ -126,7 +126,7 @@ def draw_scene(
     background_kinds: Sequence[str] = (),
     crop_px: int | None = None,
     given: Sequence[Material] = (),
-    with_book: bool = True,
+    book: float = BOOK_SHARE,
     treated: float = 0.34,
     alike: float = 0.1,
     soft: bool = False,
@@ -135,11 +135,12 @@ def draw_scene(
 
     size_wh: of the frame; None chooses one. crop_px: draw only a window of this size, on one of the
     characters as a rule; its background and book are painted for the window. given: what people drew, to
-    place in the scene instead of drawing characters; the seed chooses one. with_book: False leaves books out
-    and changes nothing else. treated: share of frames whose cel colours the composite changes. alike: share
-    of frames whose background takes on a colour of the cel. soft: for cutouts: the same scene with wisps,
-    veils, glass, glow, things in hands, motion blur and more shadows. Raises InputError for an unknown shot
-    or background, a size below 16 px, or a window larger than the frame.
+    place in the scene instead of drawing characters; the seed chooses one. book: share of frames with a
+    painted foreground; what else a frame shows does not depend on it. treated: share of frames whose cel
+    colours the composite changes. alike: share of frames whose background takes on a colour of the cel. soft:
+    for cutouts: the same scene with wisps, veils, glass, glow, things in hands, motion blur and more shadows.
+    Raises InputError for an unknown shot or background, a size below 16 px, or a window larger than the
+    frame.
     """
     layout = sample_layout(stream(seed, Part.LAYOUT), size_wh=size_wh, shot=shot)
     window = _window(seed, layout, crop_px)
@@ -155,7 +156,7 @@ def draw_scene(
     is_alike = stream(seed, Part.ALIKE).random() < alike
     if is_alike:
         plate = in_colour_of(art, plate, stream(seed, Part.ALIKE, 1))
-    book = _paint_book(seed, window, settings) if with_book else None
+    front = _paint_book(seed, window, settings, share=book)
     meta: dict[str, Any] = {
         "seed": seed,
         "size_wh": list(layout.size_wh),
@@ -163,13 +164,13 @@ def draw_scene(
         "content": [a.kind for a in layout.actors] if sheet is not None else ["given"],
         "background": kind,
         "alike": is_alike,
-        "book": book is not None,
+        "book": front is not None,
         "window_xywh": list(window),
         "compositing": asdict(settings),
     }
     if plan is not None:
         meta["soft"] = list(plan.kinds)
-    return Scene(seed, layout, plate, art, sheet, book, settings, window, meta, plan)
+    return Scene(seed, layout, plate, art, sheet, front, settings, window, meta, plan)
 
 
 def draw_production(seed: int, size_wh: tuple[int, int] | None = None, **options: Any) -> Production:
@@ -320,8 +321,10 @@ def _paint_plate(seed: int, kind: str, size_wh: tuple[int, int], window: tuple[i
     return np.ascontiguousarray(backgrounds.paint_background(rng, (wide, h), kind)[:, left : left + w])
 
 
-def _paint_book(seed: int, window: tuple[int, int, int, int], settings: Compositing) -> tuple[U8, U8] | None:
-    if stream(seed, Part.BOOK, 1).random() >= _BOOK_SHARE:
+def _paint_book(
+    seed: int, window: tuple[int, int, int, int], settings: Compositing, *, share: float
+) -> tuple[U8, U8] | None:
+    if stream(seed, Part.BOOK, 1).random() >= share:
         return None
     rgb, alpha = books.paint_book(stream(seed, Part.BOOK), window[2:])
     if settings.book_blur_px > 0:

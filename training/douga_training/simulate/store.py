@@ -6,6 +6,7 @@ in one.
     DIR/book_mask/STEM.png    grey, 0 or 255           DIR/background/STEM.png  RGB
     DIR/cel/STEM.png          RGBA, straight           DIR/simulation.json      settings of every frame
     DIR/broadcast/...         the same again for the broadcast twins; their truth is a link to the files above
+    DIR/found_mask/STEM.png   grey, 0 or 255: what stage one finds in the frame, if `found_masks` was asked
 
 Files appear whole or not at all; the frame is written last, so a stem with a frame is complete.
 """
@@ -60,7 +61,7 @@ def write_whole(path: Path, data: bytes) -> None:
     except OSError as exc:
         temporary.unlink(missing_ok=True) if path.parent.is_dir() else None
         raise OutputError(
-            f"{path}: cannot be written ({exc.strerror}); choose another --out or make room"
+            f"{path}: cannot be written ({exc.strerror}); choose another folder or make room"
         ) from exc
 
 

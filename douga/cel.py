@@ -17,8 +17,7 @@ from douga.types import F32, U8, CelMask, Frame
 _SPECK_SHARE = 64 / (1920 * 1080)
 # How far from a border of the small answer full resolution still decides: 48 px at 1920 x 1080.
 BORDER_CELLS = 8
-# Sizes of the frame in which the context is asked: faces want it all in view, small figures want it large.
-_LOOKS = (1.0, 1.5)
+_CLOSER = 1.5  # the second look at frames in which the cel is small
 _CLEAR = 0.05  # by how much a paint must be rather cel than background, or the reverse
 _SURE, _SURE_SHARE = 0.9, 0.3  # an island without this share of pixels this surely cel is background,
 _OF_ALL = 0.5  # or without this share of what the whole mask has, where all of it is doubtful
@@ -42,7 +41,7 @@ def cel_probability(
         )
     image = to_tensor(lifted(frame.rgb))
     return predict_near_borders(
-        network, image, cells=BORDER_CELLS, looks=_LOOKS, region=region, on_step=on_step
+        network, image, cells=BORDER_CELLS, closer=_CLOSER, region=region, on_step=on_step
     )
 
 

@@ -7,7 +7,7 @@ told, and can give the work up.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,10 @@ _PARTIAL_ROWS = 192
 _DOUBT = 0.1  # from this probability of another class on, the small answer alone is not enough,
 _DOUBT_CELLS = 2  # nor so many of its cells around: 12 px of a frame of 1920 x 1080
 
+# Shares of the frame. Up to the first, a second look counts as much as the first one; from the other on, none
+# is taken. Between them it counts less and less, so that nothing jumps within a cut.
+_LITTLE, _MUCH = 0.2, 0.4
+
 Box = tuple[int, int, int, int]  # x, y, width and height in px
 # Is told the share of the steps that are done, 0 to below 1, before each of them; what it raises ends the
 # work.
@@ -43,12 +47,12 @@ class Prepared:
     """A frame whose context is known.
 
     image: (1, C, H, W) on the network's device. features: (1, width, ceil(H/2), ceil(W/2)) of each look, what
-    the full-resolution path is told. coarse: (classes, h, w) float32 on the CPU, the context's own answer in
-    the size of its first look.
+    the full-resolution path is told, and what share of the answer is the look's. coarse: (classes, h, w)
+    float32 on the CPU, the context's own answer in the size of its first look.
     """
 
     image: Tensor
-    features: tuple[Tensor, ...]
+    features: tuple[tuple[Tensor, float], ...]
     coarse: Tensor
 
 
@@ -93,7 +97,7 @@ def predict_near_borders(
     image: Tensor,
     *,
     cells: int,
-    looks: Sequence[float] = (1.0,),
+    closer: float = 1.0,
     precision: torch.dtype = torch.bfloat16,
     region: Box | None = None,
     on_step: OnStep = _no_word,
@@ -105,8 +109,11 @@ def predict_near_borders(
     Far from any border in the context's own answer, that answer stands: a pixel inside a large flat area is
     told from one of the background by what is around it, not by its neighbours, and most of the frame need
     not be computed at full resolution. cells: how near, in cells of the context's answer (6 px of a frame of
-    1920 x 1080 where the context is 640 px wide). region: full resolution within this part only. Arguments
-    otherwise as in `predict`. Returns (H, W) float32, 0 to 1, of the whole frame.
+    1920 x 1080 where the context is 640 px wide). closer: where the context finds little in the frame, it
+    looks again at one that is larger by this factor than it was trained to, and both count: small figures
+    want it large, faces want it all in view; a network without a full-resolution path looks once. region:
+    full resolution within this part only. Arguments otherwise as in `predict`. Returns (H, W) float32, 0 to
+    1, of the whole frame.
     """
     network = _gcn(loaded)
     if network.detail is None:
@@ -114,7 +121,7 @@ def predict_near_borders(
     h, w = image.shape[-2:]
     with torch.inference_mode(), _autocast(loaded, precision):
         on_step(0.0)
-        prepared = _prepare(loaded, image, looks, on_step)
+        prepared = _prepare(loaded, image, closer, on_step)
         answer = _enlarged(prepared.coarse[-1], (h, w))
         wanted = _near_border(answer >= 0.5, prepared.coarse.shape[-2:], cells)
         if region is not None:
@@ -192,23 +199,26 @@ def _batch(loaded: LoadedNetwork, image: Tensor) -> Tensor:
 
 
 def _prepare(
-    loaded: LoadedNetwork, image: Tensor, looks: Sequence[float] = (1.0,), on_step: OnStep = _no_word
+    loaded: LoadedNetwork, image: Tensor, closer: float = 1.0, on_step: OnStep = _no_word
 ) -> Prepared:
-    """Run the context road, once a look; looks that come out alike, as of a small frame, count once."""
+    """Run the context road, a second time where little is found and the frame can be seen larger."""
     network, batch = _gcn(loaded), _batch(loaded, image)
-    seen: dict[torch.Size, Tensor] = {}
-    for larger in looks:
-        small = network.shrink(batch, larger)
-        seen.setdefault(small.shape, small)
-    features, answers = [], []
-    for small in seen.values():
-        on_step(0.0)
-        context = network.context(small)
-        features.append(network.context_at_half(context, batch))
-        answers.append(_shares(network.coarse(context)[0]).cpu())
-    size_hw = answers[0].shape[-2:]
-    coarse = [torch.nn.functional.interpolate(a[None], size_hw, mode="area")[0] for a in answers]
-    return Prepared(batch, tuple(features), torch.stack(coarse).mean(0))
+    small, large = network.shrink(batch), network.shrink(batch, closer)
+    features, coarse = _look(network, small, batch)
+    found = float((coarse[-1] >= 0.5).float().mean())
+    share = 0.5 * min(1.0, max(0.0, (_MUCH - found) / (_MUCH - _LITTLE)))
+    if not share or small.shape == large.shape:
+        return Prepared(batch, ((features, 1.0),), coarse)
+    on_step(0.0)
+    others, answer = _look(network, large, batch)
+    answer = torch.nn.functional.interpolate(answer[None], coarse.shape[-2:], mode="area")[0]
+    return Prepared(batch, ((features, 1 - share), (others, share)), (1 - share) * coarse + share * answer)
+
+
+def _look(network: Gcn, seen: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
+    """The context of a frame (1, C, H, W), as the full-resolution path takes it, and its own answer."""
+    context = network.context(seen)
+    return network.context_at_half(context, image), _shares(network.coarse(context)[0]).cpu()
 
 
 def _window(detail: DetailRoad, prepared: Prepared, window: Box) -> Tensor:
@@ -225,8 +235,11 @@ def _window(detail: DetailRoad, prepared: Prepared, window: Box) -> Tensor:
     around = np.s_[:, :, top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]
     inside = np.s_[:, y - top : y - top + height, x - left : x - left + width]
     seen = detail.see(image[:, :, top:bottom, left:right])
-    logits = [detail.decide(*seen, features[around])[0][inside] for features in prepared.features]
-    return _as_answer(torch.stack([_shares(found) for found in logits]).mean(0))
+    shares = [
+        _shares(detail.decide(*seen, features[around])[0][inside]) * weight
+        for features, weight in prepared.features
+    ]
+    return _as_answer(shares[0] if len(shares) == 1 else torch.stack(shares).sum(0))
 
 
 def _as_answer(shares: Tensor) -> Tensor:

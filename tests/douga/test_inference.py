@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from douga.inference import predict, predict_near_borders, predict_where_drawn, 
 from douga.lines import find_lines
 from douga.networks.gcn import Gcn
 from douga.preprocess import to_tensor
-from douga.types import Frame
+from douga.types import F32, Frame
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "frame.png"
 EXACT = torch.float32
@@ -77,43 +78,58 @@ def test_full_resolution_decides_near_borders_and_the_small_answer_elsewhere() -
     np.testing.assert_allclose(partly[~inside], small[~inside], atol=1e-5)
 
 
-def test_several_looks_are_averaged_near_borders_and_away_from_them() -> None:
-    loaded, looks = weights("cel-small"), (1.0, 1.5)
-    larger = to_tensor(cv2.resize(drawing().rgb, (1280, 722), interpolation=cv2.INTER_CUBIC))
-    alone = {
-        look: predict_near_borders(loaded, larger, cells=999, looks=(look,), precision=EXACT)
-        for look in looks
-    }
-    both = predict_near_borders(loaded, larger, cells=999, looks=looks, precision=EXACT)
-    np.testing.assert_allclose(both, np.mean(list(alone.values()), axis=0), atol=1e-3)
-    assert np.abs(alone[1.0] - alone[1.5]).max() > 0.1  # else any of them would do
+@cache
+def larger() -> Tensor:
+    """The same drawing at 1280 x 722 px: the context can see it at 640 px and at 960 px."""
+    return to_tensor(cv2.resize(drawing().rgb, (1280, 722), interpolation=cv2.INTER_CUBIC))
 
+
+def looked_twice(monkeypatch: pytest.MonkeyPatch, little: float, much: float, **more: Any) -> F32:
+    """The answer where a second look counts fully up to one share of the frame, and not from another on."""
+    monkeypatch.setattr("douga.inference._LITTLE", little)
+    monkeypatch.setattr("douga.inference._MUCH", much)
+    loaded = weights("cel-small")
+    return predict_near_borders(loaded, larger(), cells=999, closer=1.5, precision=EXACT, **more)
+
+
+def test_where_little_is_found_a_closer_look_counts_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = weights("cel-small")
+    once = predict_near_borders(loaded, larger(), cells=999, precision=EXACT)
+    twice = looked_twice(monkeypatch, 1.0, 2.0)
     gcn = loaded.network
     assert isinstance(gcn, Gcn)
+    assert gcn.detail is not None
     with torch.inference_mode():
-        small = [gcn.coarse(gcn.context(gcn.shrink(larger[None], look))).softmax(1)[:, 1:] for look in looks]
-    small[1] = torch.nn.functional.interpolate(small[1], small[0].shape[-2:], mode="area")
-    coarse = torch.nn.functional.interpolate(sum(small) / 2, (722, 1280), mode="bilinear")[0, 0].numpy()
-    region, steps = (300, 200, 90, 60), []
-    part = predict_near_borders(
-        loaded, larger, cells=999, looks=looks, precision=EXACT, region=region, on_step=steps.append
-    )
-    inside = np.zeros(part.shape, bool)
-    inside[200:260, 300:390] = True
-    np.testing.assert_allclose(part[inside], both[inside], atol=1e-3)
-    np.testing.assert_allclose(part[~inside], coarse[~inside], atol=1e-4)
-    assert steps[:3] == [0.0, 0.0, 0.0]  # can be stopped before each look
-    assert steps[3] > 0
+        context = gcn.context(gcn.shrink(larger()[None], 1.5))
+        told = gcn.context_at_half(context, larger()[None])
+        closer = gcn.detail(larger()[None], told).softmax(1)[0, 1].numpy()
+    np.testing.assert_allclose(twice, (once + closer) / 2, atol=1e-3)
+    assert np.abs(once - closer).max() > 0.1  # else any of them would do
+
+    found = float((once >= 0.5).mean())
+    np.testing.assert_allclose(looked_twice(monkeypatch, found / 4, found / 2), once, atol=1e-3)
+    between = looked_twice(monkeypatch, found - 0.1, found + 0.1)
+    np.testing.assert_allclose(between, 0.75 * once + 0.25 * closer, atol=3e-2)
 
 
-def test_looks_that_come_out_alike_count_once() -> None:
+def test_both_looks_answer_a_region_and_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, steps = looked_twice(monkeypatch, 1.0, 2.0), []
+    part = looked_twice(monkeypatch, 1.0, 2.0, region=(300, 200, 90, 60), on_step=steps.append)
+    np.testing.assert_allclose(part[200:260, 300:390], whole[200:260, 300:390], atol=1e-3)
+    assert steps[:2] == [0.0, 0.0]
+    assert steps[2] > 0
+
+
+def test_a_frame_that_cannot_be_seen_larger_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("douga.inference._LITTLE", 1.0)
+    monkeypatch.setattr("douga.inference._MUCH", 2.0)
     loaded = weights("cel-small")
     gcn = loaded.network
     assert isinstance(gcn, Gcn)
     seen: list[torch.Size] = []
     hook = gcn.context.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
     try:
-        predict_near_borders(loaded, image(), cells=4, looks=(1.0, 1.5))  # 427 px, below the context's 640
+        predict_near_borders(loaded, image(), cells=4, closer=1.5)  # 427 px, below the context's 640
         find_cel(Frame(cv2.resize(drawing().rgb, (1280, 722))), loaded)
     finally:
         hook.remove()

@@ -122,6 +122,10 @@ def test_a_trace_line_is_of_the_kind_of_the_fill_beside_it() -> None:
     np.testing.assert_allclose(found.sum(0), votes.sum(0), rtol=1e-5)
     np.testing.assert_array_equal(found[DougaClass.VISIBLE_LINE - 1], votes[DougaClass.VISIBLE_LINE - 1])
 
+    sure = np.zeros_like(votes)  # the fill is not believed against a network that is sure of the line
+    sure[DougaClass.SHADING_LINE - 1] = 1.0
+    assert (vote_by_bounds(sure, trace, ids, y, x).argmax(0) + 1 == DougaClass.SHADING_LINE).all()
+
     seen = np.full(20, DougaClass.VISIBLE_LINE, np.uint8)
     np.testing.assert_array_equal(vote_by_bounds(votes, seen, ids, y, x), votes)
     nothing = np.where(ids == LIGHT, FLAT, ids).astype(np.uint8)  # no fill beside it: the votes stand

@@ -203,12 +203,16 @@ def _prepare(
 ) -> Prepared:
     """Run the context road, a second time where little is found and the frame can be seen larger."""
     network, batch = _gcn(loaded), _batch(loaded, image)
-    small, large = network.shrink(batch), network.shrink(batch, closer)
+    small = network.shrink(batch)
     features, coarse = _look(network, small, batch)
+    once = Prepared(batch, ((features, 1.0),), coarse)
     found = float((coarse[-1] >= 0.5).float().mean())
-    share = 0.5 * min(1.0, max(0.0, (_MUCH - found) / (_MUCH - _LITTLE)))
-    if not share or small.shape == large.shape:
-        return Prepared(batch, ((features, 1.0),), coarse)
+    if closer == 1 or found >= _MUCH:
+        return once
+    large = network.shrink(batch, closer)
+    if large.shape == small.shape:
+        return once
+    share = 0.5 * min(1.0, (_MUCH - found) / (_MUCH - _LITTLE))
     on_step(0.0)
     others, answer = _look(network, large, batch)
     answer = torch.nn.functional.interpolate(answer[None], coarse.shape[-2:], mode="area")[0]

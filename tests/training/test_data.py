@@ -25,8 +25,9 @@ from douga_training.augment import (
     textured,
     without_book,
 )
-from douga_training.data import Numbers, Picture, Samples, _rare, batches
+from douga_training.data import Numbers, Samples, _rare, batches
 from douga_training.folders import open_folders
+from douga_training.picture import Picture
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
 from douga_training.simulate.production import Scene, draw_scene

@@ -200,6 +200,11 @@ def test_going_on_with_other_settings_is_told(
     told = capsys.readouterr()
     assert "nothing is left to do" in told.out
     assert "note" not in told.err
+    state = state_of(out)
+    del state["recipe"]["found_masks"]  # type: ignore[attr-defined]
+    torch.save(state, out / RESUME)  # as before there was such an entry
+    train(recipe)
+    assert "note" not in capsys.readouterr().err
     train(replace(recipe, steps=3, loss="focal"))
     told = capsys.readouterr()
     assert "loss 'cross_entropy' -> 'focal'" in told.err

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import signal
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from douga.classes import DougaClass
-from douga.errors import InputError
 from douga.preprocess import lifted, to_tensor
 from douga_training.augment import (
     Colours,
@@ -32,6 +31,7 @@ from douga_training.augment import (
     textured,
     without_book,
 )
+from douga_training.picture import Picture
 from douga_training.raw_cache import FOUND, FOUND_IN_TWIN, SceneFolder
 from douga_training.recipe import GUESSED, SOFT, Recipe
 from douga_training.schedule import epoch_steps
@@ -53,45 +53,6 @@ RARE = (
 )
 
 
-@dataclass(frozen=True)
-class Picture:
-    """One frame with its truth. rgb: (H, W, 3) uint8. ids and mask: (H, W) uint8, mask 0 or 255.
-
-    For cutouts the mask is the alpha, 0 to 255, of what shows of the cel. found: (H, W) uint8, the mask that
-    stage one found, where stage two is to be given that one.
-    """
-
-    rgb: U8
-    ids: U8
-    mask: U8
-    found: U8 | None = None
-
-    def __post_init__(self) -> None:
-        if not self.rgb.shape[:2] == self.ids.shape == self.mask.shape:
-            raise InputError(
-                f"a frame of {self.rgb.shape[:2]} has a class map of {self.ids.shape} and a cel mask of "
-                f"{self.mask.shape} (height, width); give truth of the frame's size"
-            )
-        if self.found is not None and self.found.shape != self.mask.shape:
-            raise InputError(
-                f"a frame of {self.rgb.shape[:2]} has a found mask of {self.found.shape} (height, width); "
-                "find it again: python -m douga_training.found_masks DIR --overwrite"
-            )
-
-    def planes(self) -> dict[str, U8]:
-        """What lies over the frame pixel by pixel, by name."""
-        there = {"ids": self.ids, "mask": self.mask}
-        return there if self.found is None else {**there, "found": self.found}
-
-    def mapped(self, change: Callable[[U8], U8]) -> Picture:
-        """The same change to the frame and to all that lies over it."""
-        return Picture(change(self.rgb), **{name: change(plane) for name, plane in self.planes().items()})
-
-    def part(self, x: int, y: int, w: int, h: int) -> Picture:
-        """A rectangle of it."""
-        return self.mapped(lambda plane: plane[y : y + h, x : x + w])
-
-
 class Samples(Dataset[dict[str, Tensor]]):
     """Samples of a recipe, endless: any number is a valid index.
 
@@ -108,7 +69,7 @@ class Samples(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
         rng = self._generator(number)
-        picture = _at_least(self._picture(number, rng), self.recipe.crop_px)
+        picture = self._picture(number, rng).at_least(self.recipe.crop_px)
         return self._framed(picture, rng) if self.recipe.context_px else self._cropped(picture, rng)
 
     def _generator(self, number: int) -> np.random.Generator:
@@ -287,14 +248,14 @@ class Samples(Dataset[dict[str, Tensor]]):
             rgba, (ids,) = self.geometry(np.dstack([picture.rgb, picture.mask]), [picture.ids], rng)
             picture = Picture(rgba[..., :3], ids, rgba[..., 3])
         else:
-            picture = _together(self.geometry, picture, rng)
+            picture = picture.changed(self.geometry, rng)
         if rng.random() < recipe.texture:
             on_cel = rng.random() < 0.35
             picture = replace(picture, rgb=textured(picture.rgb, (picture.mask > 127) == on_cel, rng))
         if rng.random() < recipe.erase:
-            picture = _together(erase_rectangles, picture, rng)
+            picture = picture.changed(erase_rectangles, rng)
         if rng.random() < recipe.erase_shapes:
-            picture = _together(erase_shapes, picture, rng)
+            picture = picture.changed(erase_shapes, rng)
         return picture
 
     def _coloured(self, views: list[U8], rng: np.random.Generator) -> list[U8]:
@@ -303,17 +264,6 @@ class Samples(Dataset[dict[str, Tensor]]):
         if rng.random() < self.recipe.night:
             views = at_night(views, rng)
         return self.colours(views, rng)
-
-
-def _together(
-    change: Callable[[U8, list[U8], np.random.Generator], tuple[U8, list[U8]]],
-    picture: Picture,
-    rng: np.random.Generator,
-) -> Picture:
-    """A change to the frame that what lies over it goes through as well."""
-    planes = picture.planes()
-    rgb, changed = change(picture.rgb, list(planes.values()), rng)
-    return Picture(rgb, **dict(zip(planes, changed, strict=True)))
 
 
 @lru_cache(maxsize=2)
@@ -353,19 +303,6 @@ def _spot(mask: U8, w: int, h: int, rng: np.random.Generator, *, anywhere: float
     x = x * 8 - w // 2 + int(rng.integers(-w // 4, w // 4 + 1))
     y = y * 8 - h // 2 + int(rng.integers(-h // 4, h // 4 + 1))
     return int(np.clip(x, 0, full_w - w)), int(np.clip(y, 0, full_h - h))
-
-
-def _at_least(picture: Picture, side: int) -> Picture:
-    """Mirror a small picture outwards until a window fits into it."""
-    h, w = picture.mask.shape
-    below, right = max(0, side - h), max(0, side - w)
-    if not below and not right:
-        return picture
-    return picture.mapped(
-        lambda plane: np.asarray(
-            cv2.copyMakeBorder(np.asarray(plane), 0, below, 0, right, cv2.BORDER_REFLECT)
-        )
-    )
 
 
 class Numbers(Sampler[int]):

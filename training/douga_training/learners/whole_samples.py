@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from douga_training.data import U8, Numbers, Picture, Samples
+from douga_training.data import U8, Numbers, Samples
+from douga_training.picture import Picture
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe
 

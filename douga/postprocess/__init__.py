@@ -56,7 +56,7 @@ def clean_douga(
     cel: CelMask | None = None,
     *,
     line_width_px: int = 3,
-    gap_px: int = 12,
+    gap_px: int = 18,
     min_line_px: int = 4,
     speck_px: int = 9,
 ) -> ClassMap:

@@ -21,7 +21,7 @@ def close_gaps(skeleton: U8, line_probability: F32, gap_px: int) -> U8:
     """Join loose ends to lines within reach.
 
     A bridge is drawn where the network half saw a line (mean probability along the bridge), where two ends
-    look at each other, or where the gap is at most half of `gap_px`; elsewhere an end is an end, such as
+    look at each other, or where the gap is at most a third of `gap_px`; elsewhere an end is an end, such as
     a strand's tip.
 
     skeleton: padded 0/1 mask, thin. line_probability: (H, W) float32, 0 to 1. gap_px: longest bridge, 0 for
@@ -109,4 +109,4 @@ def _accept(
     end_id[start_yx[:, 0], start_yx[:, 1]] = np.arange(len(start_yx))
     other = end_id[target_yx[:, 0], target_yx[:, 1]]
     facing = (other >= 0) & ((direction * direction[other]).sum(1) <= _FACING)
-    return (distance >= 2) & (seen | facing | (distance <= gap_px / 2))
+    return (distance >= 2) & (seen | facing | (distance <= gap_px / 3))

@@ -327,6 +327,8 @@ def test_own_material_is_placed_in_every_frame(tmp_path: Path) -> None:
         ("--seed", "-1"),
         ("--alike", "1.5"),
         ("--book", "-0.1"),
+        ("--alpha", "--glow", "1.1"),
+        ("--glow", "0.5"),
         ("--drawing", "a", "b", "c"),
         ("--cel", "a"),
         ("--drawing", "not_there.png"),

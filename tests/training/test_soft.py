@@ -198,6 +198,16 @@ def test_a_glow_fades_away_from_the_outline_and_lies_behind() -> None:
     assert draw_glow(np.random.default_rng(0), empty()) is None
 
 
+def test_how_many_cels_have_an_aura_changes_nothing_else() -> None:
+    with_none, with_all = (
+        [draw_scene(seed, (96, 64), soft=True, glow=share).meta["soft"] for seed in range(8)]
+        for share in (0.0, 1.0)
+    )
+    assert not any("glow" in kinds for kinds in with_none)
+    assert sum("glow" in kinds for kinds in with_all) >= 6  # a frame may be without a character
+    assert with_none == [[kind for kind in kinds if kind != "glow"] for kinds in with_all]
+
+
 # -- scenes --------------------------------------------------------------------------------------------------
 
 

@@ -75,7 +75,8 @@ class SceneFolder:
 
     def _unpack(self, path: Path, kind: str, name: str) -> None:
         place = Path(_ELSEWHERE.get(kind, kind))
-        image = read_image(self.folder / place.parent, place.name, name)
+        made_by = f"python -m douga_training.found_masks {self.folder}" if place.name == FOUND else ""
+        image = read_image(self.folder / place.parent, place.name, name, made_by)
         if kind == "classes" and (image.ndim != 2 or image.max() >= NUM_CLASSES):
             raise InputError(
                 f"{self.folder / kind / name}.png: expected an indexed or grey PNG of class ids 0 to "

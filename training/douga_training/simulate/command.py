@@ -22,6 +22,7 @@ from douga.palettes import load_palette
 from douga_training.simulate import store
 from douga_training.simulate.layout import SHOTS
 from douga_training.simulate.production import BOOK_SHARE, broadcast_scene, composite_scene, draw_scene
+from douga_training.simulate.soft import GLOW_SHARE
 
 if TYPE_CHECKING:
     from douga_training.simulate.material import Material
@@ -60,6 +61,7 @@ class Job:
     book: float = BOOK_SHARE
     alike: float = 0.1
     soft: bool = False
+    glow: float = GLOW_SHARE
     overwrite: bool = False
     given: tuple[Material, ...] = ()
 
@@ -114,6 +116,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="for cutouts: with hair wisps, veils, glass, glow, things held and motion blur, alphas exact",
     )
+    add(
+        "--glow",
+        type=float,
+        metavar="SHARE",
+        help=f"with --alpha: share of frames with an aura around the cel (default: {GLOW_SHARE})",
+    )
     own = partial(add, type=Path, action="append", default=[], nargs="+")
     own(
         "--drawing",
@@ -151,6 +159,7 @@ def run(args: argparse.Namespace) -> int:
         book=args.book,
         alike=args.alike,
         soft=args.alpha,
+        glow=GLOW_SHARE if args.glow is None else args.glow,
         overwrite=args.overwrite,
         given=tuple(_given(args)),
     )
@@ -160,6 +169,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--book {args.book}: expected 0 to 1, the share of frames with a book")
     if not 0 <= args.alike <= 1:
         raise InputError(f"--alike {args.alike}: expected 0 to 1, the share of such backgrounds")
+    if args.glow is not None and not (args.alpha and 0 <= args.glow <= 1):
+        raise InputError(f"--glow {args.glow}: expected 0 to 1, the share of frames with an aura, and --alpha")
     if args.seed < 0:
         raise InputError(f"--seed {args.seed}: expected 0 or more")
     seeds = range(args.seed, args.seed + args.count)
@@ -221,6 +232,7 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
         book=job.book,
         alike=job.alike,
         soft=job.soft,
+        glow=job.glow,
     )
     production = composite_scene(scene)
     twin = broadcast_scene(scene, production) if job.with_broadcast else None

@@ -33,7 +33,7 @@ from douga_training.simulate.figure import Place
 from douga_training.simulate.layout import Layout, sample_layout
 from douga_training.simulate.look import make_look, make_style
 from douga_training.simulate.sheet import CelArt, Sheet
-from douga_training.simulate.soft import SoftPlan, plan_soft
+from douga_training.simulate.soft import GLOW_SHARE, SoftPlan, plan_soft
 
 if TYPE_CHECKING:
     from douga_training.simulate.material import Material
@@ -130,6 +130,7 @@ def draw_scene(
     treated: float = 0.34,
     alike: float = 0.1,
     soft: bool = False,
+    glow: float = GLOW_SHARE,
 ) -> Scene:
     """Draw everything that a production consists of.
 
@@ -139,6 +140,7 @@ def draw_scene(
     painted foreground; what else a frame shows does not depend on it. treated: share of frames whose cel
     colours the composite changes. alike: share of frames whose background takes on a colour of the cel. soft:
     for cutouts: the same scene with wisps, veils, glass, glow, things in hands, motion blur and more shadows.
+    glow: share of the soft ones that have an aura.
     Raises InputError for an unknown shot or background, a size below 16 px, or a window larger than the
     frame.
     """
@@ -151,7 +153,7 @@ def draw_scene(
     art = sheet.resolve() if sheet is not None else _place_given(seed, given, layout, window)
     plan = None
     if soft:
-        plan = plan_soft(stream(seed, Part.SOFT), art, places or _middle_of(art))
+        plan = plan_soft(stream(seed, Part.SOFT), art, places or _middle_of(art), glow)
         art, settings = plan.applied(art), _for_cutouts(seed, settings)
     is_alike = stream(seed, Part.ALIKE).random() < alike
     if is_alike:

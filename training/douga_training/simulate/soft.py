@@ -21,7 +21,8 @@ from douga_training.simulate.veils import draw_veil
 from douga_training.simulate.wisps import draw_wisps
 
 # How often a frame has each. Wisps, veils and glass: a figure; no frame has cloth or glass more than twice.
-_WISPS, _VEIL, _GLASS, _GLOW, _SHIFT, _SWING = 0.8, 0.3, 0.4, 0.25, 0.14, 0.22
+GLOW_SHARE = 0.25
+_WISPS, _VEIL, _GLASS, _SHIFT, _SWING = 0.8, 0.3, 0.4, 0.14, 0.22
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,12 @@ class SoftPlan:
         return art
 
 
-def plan_soft(rng: np.random.Generator, art: CelArt, places: Sequence[Place]) -> SoftPlan:
-    """Draw what is soft on a cel. places: of its figures, back to front, in px of the cel."""
+def plan_soft(
+    rng: np.random.Generator, art: CelArt, places: Sequence[Place], glow: float = GLOW_SHARE
+) -> SoftPlan:
+    """Draw what is soft on a cel. places: of its figures, back to front, in px of the cel. glow: share of
+    cels with an aura; what else there is does not depend on it.
+    """
     layers: list[SoftLayer] = []
     kinds: list[str] = []
 
@@ -53,7 +58,7 @@ def plan_soft(rng: np.random.Generator, art: CelArt, places: Sequence[Place]) ->
 
     size_wh = (art.alpha.shape[1], art.alpha.shape[0])
     of_wisps, of_veils, of_glass, of_glow, of_motion = rng.spawn(5)
-    if of_glow.random() < _GLOW:
+    if of_glow.random() < glow:
         keep("glow", draw_glow(of_glow, art))
     for place in places:
         if place.hair and of_veils.random() < _VEIL and kinds.count("veil") < 2:
@@ -92,7 +97,7 @@ def draw_glow(rng: np.random.Generator, art: CelArt) -> SoftLayer | None:
         return None
     h, w = solid.shape
     away = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)
-    reach = h * float(np.exp(rng.uniform(np.log(0.006), np.log(0.06))))
+    reach = h * float(np.exp(rng.uniform(np.log(0.008), np.log(0.1))))
     power = float(np.exp(rng.uniform(np.log(0.8), np.log(6.0))))
     strength = float(rng.uniform(0.25, 0.9))
     reached = away / reach if rng.random() < 0.6 else away / (reach * _licks(rng, (h, w)))

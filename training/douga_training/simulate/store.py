@@ -145,18 +145,22 @@ def stems(folder: Path) -> list[str]:
     return found
 
 
-def read_image(folder: Path, kind: str, stem: str) -> U8:
-    """Read one picture of a production as it is in `Production`. kind: one of KINDS. Raises InputError."""
-    path = folder / kind / f"{stem}.png"
+def read_image(folder: Path, kind: str, stem: str, made_by: str = "") -> U8:
+    """Read one picture of a production as it is in `Production`.
+
+    kind: one of KINDS, or another folder of grey pictures. made_by: the command that writes them, for errors;
+    `douga simulate` if left out. Raises InputError.
+    """
+    path, command = folder / kind / f"{stem}.png", made_by or f"douga simulate --out {folder}"
     try:
         if kind == "classes":
             with Image.open(path) as image:
                 return np.asarray(image)
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except FileNotFoundError as exc:
-        raise MissingInputError(f"{path}: not there; draw it with `douga simulate --out {folder}`") from exc
+        raise MissingInputError(f"{path}: not there; make it with `{command}`") from exc
     except (OSError, UnidentifiedImageError) as exc:
-        raise InputError(f"{path}: cannot be read ({exc}); draw it again with --overwrite") from exc
+        raise InputError(f"{path}: cannot be read ({exc}); make it again with `{command} --overwrite`") from exc
     modes: dict[str, tuple[int, Callable[[U8], U8]]] = {
         "frame": (cv2.IMREAD_COLOR_RGB, lambda image: image),
         "background": (cv2.IMREAD_COLOR_RGB, lambda image: image),
@@ -165,7 +169,7 @@ def read_image(folder: Path, kind: str, stem: str) -> U8:
     mode, convert = modes.get(kind, (cv2.IMREAD_GRAYSCALE, lambda image: image))
     decoded = cv2.imdecode(data, mode) if len(data) else None
     if decoded is None:
-        raise InputError(f"{path}: not a readable PNG; draw it again with --overwrite")
+        raise InputError(f"{path}: not a readable PNG; make it again with `{command} --overwrite`")
     return convert(decoded)
 
 

@@ -213,7 +213,7 @@ def test_found_masks_are_those_of_stage_one_and_found_once(scenes: Path, tmp_pat
     assert kept.exists()
     kept.write_bytes(b"no picture")
     scene = SceneFolder(folder, ["000004"])
-    with pytest.raises(InputError, match="found_masks .* --overwrite"):
+    with pytest.raises(InputError, match=r"found_masks .* --overwrite"):
         scene.image(0, "found_mask")
     with pytest.raises(MissingInputError, match="make it with `douga simulate"):
         SceneFolder(folder, ["000099"]).image(0, "classes")

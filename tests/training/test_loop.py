@@ -20,6 +20,7 @@ import torch
 from douga_training import validate
 from douga_training.data import Samples
 from douga_training.folders import open_folders
+from douga_training.learners.gcn import GcnLearner
 from douga_training.loop import SCORES, train
 from douga_training.recipe import Recipe
 from douga_training.run_state import BEST, LAST, RESUME
@@ -287,6 +288,23 @@ def test_the_context_may_see_frames_at_another_size_than_before(scenes: Path, ou
     larger = replace(first, context_px=first.context_px + 32, dropout=0.3)
     train(replace(larger, out=str(out / "second"), init_from=str(out / "first" / LAST)))
     assert load_network(out / "second" / LAST, "cpu").info.config == larger.network
+
+
+def test_a_cutout_can_unlearn_what_stage_one_was_sure_of(scenes: Path, out: Path) -> None:
+    recipe = recipe_of(scenes, out, stage="cutout", loss="alpha")
+    learner = GcnLearner(recipe)
+    network = learner.new_network()
+    assert network.detail is not None
+    samples = learner.samples(open_folders(recipe)[0])
+    batch = {key: value[None] for key, value in samples[0].items()}
+    ends = (network.coarse, network.detail.last[2])
+    with torch.no_grad():
+        for end in ends:
+            end.weight.zero_()
+            end.bias.fill_(-16)  # sure that there is nothing
+    batch["ids"], batch["small_ids"] = (torch.full_like(batch[key], 0.5) for key in ("ids", "small_ids"))
+    learner.loss(network, batch).backward()
+    assert all(end.bias.grad.item() < -1 for end in ends)
 
 
 def test_a_cutout_begins_where_stage_one_ends(scenes: Path, out: Path) -> None:

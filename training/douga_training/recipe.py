@@ -135,7 +135,8 @@ class Recipe:
 
     loss: str = knob(
         "cross_entropy",
-        "cross_entropy, weighted (by class frequency) or focal; cutouts: alpha, or with isnet cross_entropy",
+        "cross_entropy, weighted (by class frequency) or focal; cutouts: alpha (SSIM, MAE and IoU; gcn has "
+        "cross-entropy beside them), or with isnet cross_entropy",
     )
     synchronisation: str = knob("l2", "isnet: how far features are from the teacher's: l2, kl or l1")
     class_weights: tuple[float, ...] = knob(

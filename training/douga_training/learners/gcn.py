@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from douga.checkpoint import load_network
@@ -20,6 +21,9 @@ from douga_training.recipe import Recipe
 from douga_training.validate import SCORES_OF, sample_picture
 
 _COUNTED = 48  # samples that class frequencies are taken from
+# Of the cross-entropy beside ToonOut's losses (SSIM 10, MAE 90, IoU 0.25). Those are of the sigmoid, which is
+# level where stage one is sure: what it has learned to take for background could never become an aura.
+_ENTROPY_WEIGHT = 30.0
 
 
 class GcnLearner:
@@ -62,7 +66,9 @@ class GcnLearner:
     def _pixel_loss(self, logits: Tensor, ids: Tensor) -> Tensor:
         recipe = self.recipe
         if recipe.loss == "alpha":
-            return pixel_loss(logits.sigmoid(), ids[:, None])
+            alpha = ids[:, None]
+            entropy = F.binary_cross_entropy_with_logits(logits, alpha)
+            return pixel_loss(logits.sigmoid(), alpha) + _ENTROPY_WEIGHT * entropy
         if recipe.loss == "focal":
             loss = losses.focal(logits, ids, gamma=recipe.focal_gamma)
         else:

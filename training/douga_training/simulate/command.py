@@ -170,7 +170,9 @@ def run(args: argparse.Namespace) -> int:
     if not 0 <= args.alike <= 1:
         raise InputError(f"--alike {args.alike}: expected 0 to 1, the share of such backgrounds")
     if args.glow is not None and not (args.alpha and 0 <= args.glow <= 1):
-        raise InputError(f"--glow {args.glow}: expected 0 to 1, the share of frames with an aura, and --alpha")
+        raise InputError(
+            f"--glow {args.glow}: expected 0 to 1, the share of frames with an aura, and --alpha"
+        )
     if args.seed < 0:
         raise InputError(f"--seed {args.seed}: expected 0 or more")
     seeds = range(args.seed, args.seed + args.count)

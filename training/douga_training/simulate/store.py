@@ -160,7 +160,9 @@ def read_image(folder: Path, kind: str, stem: str, made_by: str = "") -> U8:
     except FileNotFoundError as exc:
         raise MissingInputError(f"{path}: not there; make it with `{command}`") from exc
     except (OSError, UnidentifiedImageError) as exc:
-        raise InputError(f"{path}: cannot be read ({exc}); make it again with `{command} --overwrite`") from exc
+        raise InputError(
+            f"{path}: cannot be read ({exc}); make it again with `{command} --overwrite`"
+        ) from exc
     modes: dict[str, tuple[int, Callable[[U8], U8]]] = {
         "frame": (cv2.IMREAD_COLOR_RGB, lambda image: image),
         "background": (cv2.IMREAD_COLOR_RGB, lambda image: image),

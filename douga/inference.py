@@ -27,6 +27,7 @@ _MIN_ROWS = 64
 _PARTIAL_ROWS = 192
 _DOUBT = 0.1  # from this probability of another class on, the small answer alone is not enough,
 _DOUBT_CELLS = 2  # nor so many of its cells around: 12 px of a frame of 1920 x 1080
+_CLEAR = 0.05  # an alpha that is no further from nothing or all is taken for it
 
 # Shares of the frame. Up to the first, a second look counts as much as the first one; from the other on, none
 # is taken. Between them it counts less and less, so that nothing jumps within a cut.
@@ -106,10 +107,11 @@ def predict_near_borders(
 
     That is the probability of the second of two classes, or the alpha of a network with one.
 
-    Far from any border in the context's own answer, that answer stands: a pixel inside a large flat area is
-    told from one of the background by what is around it, not by its neighbours, and most of the frame need
-    not be computed at full resolution. cells: how near, in cells of the context's answer (6 px of a frame of
-    1920 x 1080 where the context is 640 px wide). closer: where the context finds little in the frame, it
+    Far from any border in the context's own answer, and from what it holds for see-through, that answer
+    stands: a pixel inside a large flat area is told from one of the background by what is around it, not by
+    its neighbours, and most of the frame need not be computed at full resolution. cells: how near, in cells
+    of the context's answer (6 px of a frame of 1920 x 1080 where the context is 640 px wide). closer: where
+    the context finds little in the frame, it
     looks again at one that is larger by this factor than it was trained to, and both count: small figures
     want it large, faces want it all in view; a network without a full-resolution path looks once. region:
     full resolution within this part only. Arguments otherwise as in `predict`. Returns (H, W) float32, 0 to
@@ -124,6 +126,8 @@ def predict_near_borders(
         prepared = _prepare(loaded, image, closer, on_step)
         answer = _enlarged(prepared.coarse[-1], (h, w))
         wanted = _near_border(answer >= 0.5, prepared.coarse.shape[-2:], cells)
+        if len(prepared.coarse) == 1:  # an alpha: what may be a veil has no border
+            wanted |= (answer > _CLEAR) & (answer < 1 - _CLEAR)
         if region is not None:
             wanted = _within(wanted, region)
         windows = list(windows_over(wanted, margin_px=2 * network.detail.reach_px))

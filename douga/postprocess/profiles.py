@@ -25,7 +25,7 @@ _AT_ONCE = 8192  # rows of samples; cv2.remap takes no image of more than 32767
 
 # Votes: log-odds of ink against a mere step.
 _NOISE = 2.0  # of 255: differences of colour that say nothing
-_EVEN = 0.17  # distance from the paints, as a share of the step between them, that ink and steps have alike
+_EVEN = 0.22  # distance from the paints, as a share of the step between them, that ink and steps have alike
 _STEEP = 60.0  # of 255: a steeper step may hide thin ink that scaling has softened, and says no more
 _WEIGHT = 2.0  # of the evidence, in units of the network's own log-odds
 _MOST = 3.0  # log-odds that evidence never exceeds

@@ -78,6 +78,21 @@ def test_full_resolution_decides_near_borders_and_the_small_answer_elsewhere() -
     np.testing.assert_allclose(partly[~inside], small[~inside], atol=1e-5)
 
 
+def test_full_resolution_decides_where_something_may_be_seen_through() -> None:
+    loaded = weights("cutout-small")
+    gcn = loaded.network
+    assert isinstance(gcn, Gcn)
+    with torch.inference_mode():
+        coarse = gcn.coarse(gcn.context(gcn.shrink(image()[None]))).sigmoid()
+    small = torch.nn.functional.interpolate(coarse, image().shape[-2:], mode="bilinear")[0, 0].numpy()
+    whole = predict(loaded, image(), precision=EXACT)[0].float().numpy()
+    found = predict_near_borders(loaded, image(), cells=0, precision=EXACT)
+    soft, clear = (small > 0.051) & (small < 0.949), (small < 0.01) | (small > 0.99)
+    assert soft.sum() > 500
+    np.testing.assert_allclose(found[soft], whole[soft], atol=2e-3)
+    assert np.mean(np.abs(found[clear] - small[clear]) < 1e-3) > 0.99
+
+
 @cache
 def larger() -> Tensor:
     """The same drawing at 1280 x 722 px: the context can see it at 640 px and at 960 px."""

@@ -176,12 +176,14 @@ def test_never_lowers_the_score_of_simulated_truth(holes: int) -> None:
 # -- single steps --------------------------------------------------------------------------------------------
 
 
-def test_a_gap_in_a_line_is_closed_and_the_areas_keep_apart() -> None:
+@pytest.mark.parametrize("gap_px", [7, 15])
+def test_a_gap_in_a_line_is_closed_and_the_areas_keep_apart(gap_px: int) -> None:
+    gap = slice(40, 40 + gap_px)
     ids = np.zeros((60, 90), np.uint8)
     ids[30:, :] = SHADE
     ids[29:32, :] = LINE
-    ids[29:32, 40:47] = FLAT
-    assert (clean_douga(one_hot(ids)).ids[29:32, 40:47] == LINE).all()
+    ids[29:32, gap] = FLAT
+    assert (clean_douga(one_hot(ids)).ids[29:32, gap] == LINE).all()
     assert (clean_douga(one_hot(ids), gap_px=0).ids[29:32, 41:46] != LINE).all()
 
 

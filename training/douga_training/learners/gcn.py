@@ -22,7 +22,7 @@ from douga_training.validate import SCORES_OF, sample_picture
 
 _COUNTED = 48  # samples that class frequencies are taken from
 # Of the cross-entropy beside ToonOut's losses (SSIM 10, MAE 90, IoU 0.25). Those are of the sigmoid, which is
-# level where stage one is sure: what it has learned to take for background could never become an aura.
+# level where stage one is sure: what it takes for background would hardly ever become an aura.
 _ENTROPY_WEIGHT = 30.0
 
 

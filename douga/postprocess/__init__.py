@@ -17,7 +17,14 @@ from douga.postprocess.agreement import Borders, settle_by_paint, vote_by_bounds
 from douga.postprocess.areas import classify_areas
 from douga.postprocess.branches import classify_lines
 from douga.postprocess.gaps import close_gaps
-from douga.postprocess.profiles import look_across, lost_lines, noise, vote_by_profile, without_mirages
+from douga.postprocess.profiles import (
+    look_across,
+    lost_lines,
+    noise,
+    vote_by_profile,
+    without_mirages,
+    without_stubs,
+)
 from douga.postprocess.skeleton import (
     around,
     drawn_path,
@@ -66,8 +73,8 @@ def clean_douga(
     Lines or areas -> skeleton -> specks and spurs removed -> gaps closed -> class of each branch by vote ->
     width -> areas labelled -> class of an area by averaged probability where its border is closed and the
     vote is clear. With the frame at hand: patches of one paint to one class, thick lines filled, inked lines
-    told from steps of paint. With the cel's mask as well: lines outside of it and where the frame shows
-    nothing dropped, lines that were half seen brought back where paints meet, areas of one paint to one
+    told from steps of paint. With the cel's mask as well: lines outside of it, and short ones and side
+    branches where the frame shows nothing, dropped, lines that were half seen brought back where paints meet, areas of one paint to one
     class, trace lines to the kind of fill that they bound. The same input gives the same output, and cleaning
     a cleaned map again, without its frame, leaves it as it is.
 
@@ -118,12 +125,14 @@ def _clean(
     if rgb is not None and cel is not None:
         lines_seen &= cv2.dilate(cel, _OUTLINE_REACH) // 255
         level = noise(rgb, cel)
-        lines_seen = without_mirages(lines_seen, rgb, level)
+        lines_seen = without_mirages(lines_seen, drawn, trace, rgb, level)
         lines_seen = lines_seen | lost_lines(line_probability, lines_seen, rgb, cel, level)
     raw_lines = padded(lines_seen)
     skeleton = drawn_path(raw_lines, line_width_px)
     if skeleton is None:
         skeleton = _first_skeleton(without_pinholes(raw_lines, _PINHOLE_PX), _trace_excess(trace, drawn))
+    if rgb is not None and cel is not None:
+        skeleton = without_stubs(skeleton, lines_seen, rgb, level)
     skeleton = _tidy(skeleton, raw_lines, line_probability, line_width_px, gap_px, min_line_px)
     pixels = line_pixels(skeleton)
     y, x = (axis - 1 for axis in np.divmod(pixels, skeleton.shape[1]))

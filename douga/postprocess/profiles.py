@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from douga.classes import DRAWN_CLASSES, TRACE_CLASSES
-from douga.postprocess.skeleton import Index, line_pixels, padded, thin
+from douga.postprocess.skeleton import JUNCTION, Index, kinds, line_pixels, loose_ends, padded, thin, walk
 from douga.types import F32, U8
 
 _SIDES = (-5.0, -4.0, -3.0, 3.0, 4.0, 5.0)  # where the paints are looked at, in px across a thin line
@@ -31,7 +31,10 @@ _WEIGHT = 2.0  # of the evidence, in units of the network's own log-odds
 _MOST = 3.0  # log-odds that evidence never exceeds
 
 _SPECK_PX = 14  # a line no longer than this, hanging on nothing, has to show in the frame
-_SPECK = (4.0, 2.0)  # by so much of 255, and so many times the frame's noise
+_SPECK = (6.0, 3.0)  # by so much of 255, and so many times the frame's noise
+_TRACE_SPECK_PX = 10  # a trace line no longer than this, hanging on nothing, bounds nothing
+_STUB_PX = 8  # a side branch no longer than this has to show, too
+_STUB = (12.0, 6.0)  # and more: it may be the noise of the line that it leaves
 _LOST = (6.0, 2.0)  # the same for a line that the network only half saw
 _HALF_SEEN = 0.2  # its probability
 _SEVERAL_PAINTS = (
@@ -131,12 +134,16 @@ def noise(rgb: U8, cel: U8) -> float:
     return float(np.median(apart)) * 3**0.5 if len(apart) else 0.0
 
 
-def without_mirages(lines: U8, rgb: U8, noise_level: float) -> U8:
+def without_mirages(lines: U8, drawn: F32, trace: F32, rgb: U8, noise_level: float) -> U8:
     """Drop short lines that hang on nothing where the frame shows nothing either: grain that a network took
-    for lines. lines: (H, W) uint8, 0 or 1. Returns the lines that are left.
+    for lines. The shortest trace lines go even where it shows something.
+
+    lines: (H, W) uint8, 0 or 1. drawn, trace: (H, W) float32, 0 to 1, how likely each pixel is of an inked
+    line and of a trace line. Returns the lines that are left.
     """
     count, part, stats, _ = cv2.connectedComponentsWithStats(lines, connectivity=8, ltype=cv2.CV_32S)
-    short = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1) <= _SPECK_PX
+    longest = stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].max(1)
+    short = longest <= _SPECK_PX
     short[0] = False
     if not short.any():
         return lines
@@ -145,9 +152,32 @@ def without_mirages(lines: U8, rgb: U8, noise_level: float) -> U8:
     of = np.pad(part, 1).reshape(-1)[pixels]
     shown = look_across(skeleton, pixels, lines, rgb).shown
     mean = np.bincount(of, shown, minlength=count) / np.maximum(np.bincount(of, minlength=count), 1)
-    keep = ~short | (mean >= _SPECK[0] + _SPECK[1] * noise_level)
+    y, x = (axis - 1 for axis in np.divmod(pixels, skeleton.shape[1]))
+    rather_trace = np.bincount(of, trace[y, x] - drawn[y, x], minlength=count) > 0
+    is_seen = mean >= _SPECK[0] + _SPECK[1] * noise_level
+    keep = ~short | is_seen & ~(rather_trace & (longest <= _TRACE_SPECK_PX))
     keep[0] = False
     return keep.view(np.uint8)[part]
+
+
+def without_stubs(skeleton: U8, lines: U8, rgb: U8, noise_level: float) -> U8:
+    """Cut short side branches with a loose end that hardly show in the frame.
+
+    Their outer halves are looked at: beside its root a branch is as plain as the line that it leaves.
+    skeleton: padded 0/1 mask, thin. lines: (H, W) uint8, 0 or 1. Returns a new skeleton.
+    """
+    trail = walk(skeleton, loose_ends(skeleton), _STUB_PX)
+    trail = trail[:, kinds(skeleton, trail[-1]) == JUNCTION]
+    if not trail.shape[1]:
+        return skeleton
+    on_stub = kinds(skeleton, trail) != JUNCTION
+    is_outer = np.arange(len(trail))[:, None] <= on_stub.sum(0) // 2
+    of = np.broadcast_to(np.arange(trail.shape[1]), trail.shape)[is_outer]
+    shown = look_across(skeleton, trail[is_outer], lines, rgb).shown
+    is_faint = np.bincount(of, shown) < np.bincount(of) * (_STUB[0] + _STUB[1] * noise_level)
+    out = skeleton.copy()
+    out.reshape(-1)[trail[on_stub & is_faint]] = 0
+    return thin(out)
 
 
 def lost_lines(line_probability: F32, lines: U8, rgb: U8, cel: U8, noise_level: float) -> U8:

@@ -14,8 +14,9 @@ from douga.postprocess.profiles import (
     noise,
     vote_by_profile,
     without_mirages,
+    without_stubs,
 )
-from douga.postprocess.skeleton import line_pixels, padded
+from douga.postprocess.skeleton import line_pixels, padded, thin, unpadded
 from douga.types import F32, U8, CelMask
 
 SIZE = (64, 96)  # height, width
@@ -107,12 +108,47 @@ def test_short_lines_where_the_frame_shows_nothing_are_dropped() -> None:
     lines[50, 5:90] = 1  # too long to be grain, whatever the frame shows
     rgb = np.full((*SIZE, 3), LIGHT, np.uint8)
     rgb[30, 10:20] = INK
-    kept = without_mirages(lines, rgb, 0.0)
+    drawn, trace = lines.astype(np.float32), np.zeros(SIZE, np.float32)
+    kept = without_mirages(lines, drawn, trace, rgb, 0.0)
     assert not kept[10].any()
     np.testing.assert_array_equal(kept[30], lines[30])
     np.testing.assert_array_equal(kept[50], lines[50])
-    assert not without_mirages(lines, rgb, 150.0)[30].any()  # in noise like that it may be nothing
-    np.testing.assert_array_equal(without_mirages(np.zeros_like(lines), rgb, 0.0), 0)
+    # In noise like that it may be nothing.
+    assert not without_mirages(lines, drawn, trace, rgb, 150.0)[30].any()
+    np.testing.assert_array_equal(without_mirages(np.zeros_like(lines), drawn, trace, rgb, 0.0), 0)
+
+
+def test_the_shortest_trace_lines_are_dropped_whatever_the_frame_shows() -> None:
+    rgb = np.full((*SIZE, 3), LIGHT, np.uint8)
+    rgb[20:] = DARK
+    lines = np.zeros(SIZE, np.uint8)
+    lines[20, 10:19] = lines[20, 30:43] = 1  # both on the step between the paints
+    likely, none = lines.astype(np.float32), np.zeros(SIZE, np.float32)
+    as_trace = without_mirages(lines, none, likely, rgb, 0.0)
+    assert not as_trace[20, :25].any()
+    np.testing.assert_array_equal(as_trace[20, 25:], lines[20, 25:])
+    np.testing.assert_array_equal(without_mirages(lines, likely, none, rgb, 0.0), lines)
+
+
+def test_side_branches_that_the_frame_does_not_show_are_cut() -> None:
+    lines = np.zeros(SIZE, np.uint8)
+    lines[30, 5:90] = 1
+    lines[24:30, 20] = lines[24:30, 60] = lines[31:43, 40] = 1  # the last one is too long for a stub
+    rgb = np.full((*SIZE, 3), LIGHT, np.uint8)
+    rgb[30, 5:90] = rgb[24:30, 60] = INK
+    kept = unpadded(without_stubs(thin(padded(lines)), lines, rgb, 0.0))
+    assert not kept[24:29, 20].any()
+    assert kept[24:29, 60].all()
+    assert kept[32:42, 40].all()
+    assert kept[30, 6:89].all()
+    noisy = unpadded(without_stubs(thin(padded(lines)), lines, rgb, 60.0))
+    assert not noisy[24:29, 60].any()  # in such noise it may be nothing
+    planes = probabilities(cv2.dilate(lines, np.ones((3, 3), np.uint8)), DougaClass.VISIBLE_LINE, 0.9)
+    beside = np.s_[22:27, 20]
+    assert clean_douga(planes).ids[beside].any()
+    assert not clean_douga(planes, rgb, CelMask(CEL)).ids[beside].any()
+    whole = padded(np.zeros(SIZE, np.uint8))
+    np.testing.assert_array_equal(without_stubs(whole, lines, rgb, 0.0), whole)
 
 
 def test_lines_that_were_half_seen_come_back_where_paints_meet() -> None:

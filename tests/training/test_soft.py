@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from douga_training.data import Samples
 from douga_training.folders import open_folders
 from douga_training.recipe import Recipe
-from douga_training.simulate import command, store
+from douga_training.simulate import command, lights, store
 from douga_training.simulate.compositing import Compositing, dress_background
 from douga_training.simulate.figure import Place
 from douga_training.simulate.film import Film, SoftLayer, lay
 from douga_training.simulate.glass import GLASS, draw_glass
+from douga_training.simulate.lights import LIGHTS, draw_glow, draw_light
 from douga_training.simulate.motion import Shift, Swing, sample_swing
 from douga_training.simulate.production import broadcast_scene, composite_scene, draw_scene
 from douga_training.simulate.sheet import CelArt
-from douga_training.simulate.soft import draw_glow
-from douga_training.simulate.veils import VEILS, draw_veil
+from douga_training.simulate.veils import VEILS, _lace, draw_veil
 from douga_training.simulate.wisps import draw_wisps
 
 from douga.classes import DougaClass
@@ -145,7 +146,7 @@ def test_what_stands_out_is_found_for_a_swing() -> None:
     assert sample_swing(np.random.default_rng(0), empty()) is None
 
 
-# -- wisps, veils, glass, glow -----------------------------------------------------------------------------
+# -- wisps, veils, glass, lights ---------------------------------------------------------------------------
 
 
 def test_wisps_leave_the_hair_and_thin_out() -> None:
@@ -198,6 +199,53 @@ def test_a_glow_fades_away_from_the_outline_and_lies_behind() -> None:
     assert draw_glow(np.random.default_rng(0), empty()) is None
 
 
+def test_auras_are_smooth_or_in_flat_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How much of an aura has one of its four commonest opacities."""
+
+    def flat(share: float) -> float:
+        monkeypatch.setattr(lights, "_STEPPED", share)
+        found = []
+        art = empty(1200, 1200)
+        art.alpha[400:800, 400:800] = 255
+        for seed in range(8):
+            layer = draw_glow(np.random.default_rng(seed), art)
+            assert layer is not None
+            count = np.bincount(layer.alpha[layer.alpha > 0], minlength=256)
+            found.append(np.sort(count)[-4:].sum() / count.sum())
+        return float(np.median(found))
+
+    assert flat(1.0) > 0.9
+    assert flat(0.0) < 0.7
+
+
+@pytest.mark.parametrize("kind", LIGHTS)
+def test_background_shows_through_light(kind: str) -> None:
+    under = set()
+    for seed in range(6):
+        layer = draw_light(np.random.default_rng(seed), (400, 400), PLACE.moved(100, 60), kind)
+        assert layer is not None
+        lit = layer.alpha > 0
+        assert lit.sum() > 150
+        assert (layer.alpha[lit] < 250).mean() > 0.5
+        assert not layer.ids.any()  # light has no lines of ink
+        under.add(layer.under)
+    assert under == {False, True}
+    assert draw_light(np.random.default_rng(1), (400, 400), PLACE.moved(9000, 0), kind) is None
+
+
+def test_lace_is_denser_in_places_and_only_on_its_cloth() -> None:
+    cloth = np.array([(40.0, 30.0), (170.0, 60.0), (150.0, 170.0), (30.0, 150.0)])
+    for seed in range(8):
+        plain, woven = Film((0, 0, 200, 200)), Film((0, 0, 200, 200))
+        for film in (plain, woven):
+            film.area(cloth, (200, 200, 255), 0.3)
+        _lace(woven, np.random.default_rng(seed), cloth, (200, 200, 255), 0.3)
+        one, other = (film.layer().alpha.astype(int) for film in (plain, woven))
+        denser = (other - one) > 20
+        assert 0.02 < denser[one > 0].mean() < 0.8
+        assert not other[cv2.dilate(one.astype(np.uint8), np.ones((9, 9))) == 0].any()
+
+
 def test_how_many_cels_have_an_aura_changes_nothing_else() -> None:
     with_none, with_all = (
         [draw_scene(seed, (96, 64), soft=True, glow=share).meta["soft"] for seed in range(8)]
@@ -227,7 +275,7 @@ def test_a_soft_frame_is_its_cel_over_its_background(seed: int) -> None:
 def test_soft_things_are_in_most_frames_and_differ() -> None:
     scenes = [draw_scene(seed, (320, 180), soft=True) for seed in range(24)]
     kinds = {kind for scene in scenes for kind in scene.meta["soft"]}
-    assert {"wisps", "veil", "glass"} <= kinds
+    assert {"wisps", "veil", "glass", "light"} <= kinds
     assert kinds & {"shift", "swing"}
     assert np.mean([bool(scene.meta["soft"]) for scene in scenes]) > 0.6
 

@@ -114,7 +114,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--alpha",
         action="store_true",
-        help="for cutouts: with hair wisps, veils, glass, glow, things held and motion blur, alphas exact",
+        help="for cutouts: with hair wisps, veils, glass, auras, lights, things held and motion blur, alphas "
+        "exact",
     )
     add(
         "--glow",

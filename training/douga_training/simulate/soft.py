@@ -1,4 +1,4 @@
-"""What gives a cel a soft alpha: wisps, veils, glass, glow and motion blur, planned once and laid on any
+"""What gives a cel a soft alpha: wisps, veils, glass, lights and motion blur, planned once and laid on any
 version of the cel (with its lines inked or tinted), so that the alpha is the same in all of them.
 """
 
@@ -7,22 +7,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from douga.types import F32
-from douga_training.simulate.colours import rgb_of
 from douga_training.simulate.figure import Place
 from douga_training.simulate.film import SoftLayer, lay
 from douga_training.simulate.glass import draw_glass
+from douga_training.simulate.lights import draw_glow, draw_light
 from douga_training.simulate.motion import Motion, sample_shift, sample_swing
 from douga_training.simulate.sheet import CelArt
 from douga_training.simulate.veils import draw_veil
 from douga_training.simulate.wisps import draw_wisps
 
-# How often a frame has each. Wisps, veils and glass: a figure; no frame has cloth or glass more than twice.
+# How often a frame has each. Wisps, veils, glass and lights other than auras: a figure; no frame has cloth or
+# glass more than twice, nor such a light more than once.
 GLOW_SHARE = 0.25
-_WISPS, _VEIL, _GLASS, _SHIFT, _SWING = 0.8, 0.3, 0.4, 0.14, 0.22
+_WISPS, _VEIL, _GLASS, _LIGHT, _SHIFT, _SWING = 0.8, 0.3, 0.4, 0.3, 0.14, 0.22
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def plan_soft(
             kinds.append(kind)
 
     size_wh = (art.alpha.shape[1], art.alpha.shape[0])
-    of_wisps, of_veils, of_glass, of_glow, of_motion = rng.spawn(5)
+    of_wisps, of_veils, of_glass, of_glow, of_motion, of_light = rng.spawn(6)
     if of_glow.random() < glow:
         keep("glow", draw_glow(of_glow, art))
     for place in places:
@@ -67,6 +66,8 @@ def plan_soft(
             keep("wisps", draw_wisps(of_wisps, art, place))
         if of_glass.random() < _GLASS and kinds.count("glass") < 2:
             keep("glass", _glass(of_glass, place, size_wh))
+        if of_light.random() < _LIGHT and "light" not in kinds:
+            keep("light", draw_light(of_light, size_wh, place))
     motions: list[Motion] = []
     if of_motion.random() < _SHIFT:
         motions.append(sample_shift(of_motion, size_wh[1]))
@@ -85,31 +86,3 @@ def _glass(rng: np.random.Generator, place: Place, size_wh: tuple[int, int]) -> 
         x, y = place.to_px([[rng.choice([-1, 1]) * rng.uniform(0.3, 0.9), rng.uniform(-0.2, 0.6)]])[0]
     ink = (place.ink, place.line_px)
     return draw_glass(rng, size_wh, centre_xy=(float(x), float(y)), unit_px=place.head_px, ink=ink, kind=kind)
-
-
-def draw_glow(rng: np.random.Generator, art: CelArt) -> SoftLayer | None:
-    """An aura painted behind the cel: thick at its outline, nothing at a distance.
-
-    It falls off at once, or stays even for a while and ends soon after; here and there it licks out further.
-    """
-    solid = (art.alpha > 127).astype(np.uint8)
-    if not solid.any():
-        return None
-    h, w = solid.shape
-    away = cv2.distanceTransform(1 - solid, cv2.DIST_L2, 5)
-    reach = h * float(np.exp(rng.uniform(np.log(0.008), np.log(0.1))))
-    power = float(np.exp(rng.uniform(np.log(0.8), np.log(6.0))))
-    strength = float(rng.uniform(0.25, 0.9))
-    reached = away / reach if rng.random() < 0.6 else away / (reach * _licks(rng, (h, w)))
-    alpha = strength * np.clip(1 - reached / 3, 0, 1) * np.exp(-(reached**power))
-    rgb = np.empty((h, w, 3), np.uint8)
-    rgb[:] = rgb_of(rng.random(), rng.uniform(0.0, 0.8), rng.uniform(0.8, 1.0))
-    return SoftLayer(rgb, np.round(alpha * 255).astype(np.uint8), np.zeros((h, w), np.uint8), (0, 0), True)
-
-
-def _licks(rng: np.random.Generator, shape: tuple[int, int]) -> F32:
-    """How far an aura reaches, place by place, as (H, W) float32 about 1: taller than wide, as flames are."""
-    h, w = shape
-    rows, columns = int(rng.integers(3, 9)), int(rng.integers(8, 26))
-    coarse = rng.uniform(0.4, 1.8, (rows, columns)).astype(np.float32)
-    return cv2.resize(coarse, (w, h), interpolation=cv2.INTER_CUBIC).clip(0.3, 2.2)

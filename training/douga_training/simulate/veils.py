@@ -14,6 +14,7 @@ from douga_training.simulate.film import Film, SoftLayer, box_around
 from douga_training.simulate.sheet import Rgb
 
 VEILS = {"veil": 0.4, "shawl": 0.3, "cape": 0.15, "wings": 0.15}
+_LACE = 0.35  # share of cloth that is woven in a pattern
 
 
 def draw_veil(
@@ -42,6 +43,8 @@ def draw_veil(
             colour, (255, 255, 255) if rng.random() < 0.4 else (40, 40, 80), float(rng.uniform(0.05, 0.25))
         )
         film.area(fold, tone, min(clear + deep, 0.9))
+    if rng.random() < _LACE:
+        _lace(film, rng, outline, colour, clear)
     _hem(film, rng, outline, colour, clear, place)
     under = kind == "cape" or rng.random() < 0.4
     return film.layer(weight=_fade(rng, box, place), under=under)
@@ -67,6 +70,34 @@ def _hem(
     if kind != "bare":
         shade = mix(colour, place.ink, float(rng.uniform(0.4, 1.0)))
         film.stroke(ring, place.line_px * rng.uniform(0.6, 1.0), shade, float(rng.uniform(0.55, 1.0)))
+
+
+def _lace(film: Film, rng: np.random.Generator, outline: Points, colour: Rgb, clear: float) -> None:
+    """Denser dots or flowers in rows, or fine stripes, all over the cloth."""
+    low, high = outline.min(0), outline.max(0)
+    step = float(max(high - low)) * float(rng.uniform(0.03, 0.1))
+    tone = mix(colour, (255, 255, 255), float(rng.uniform(0, 0.8)))
+    dense = min(clear + float(rng.uniform(0.15, 0.5)), 1.0)
+    corners = outline.astype(np.float32)
+    if rng.random() < 0.4:
+        turn = rng.uniform(0, np.pi)
+        along, across = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
+        t = np.linspace(-1, 1, 160) * float(np.hypot(*(high - low))) / 2
+        for shift in np.arange(t[0], t[-1], step):
+            line = (low + high) / 2 + along * t[:, None] + across * shift
+            inside = np.array([cv2.pointPolygonTest(corners, (x, y), False) > 0 for x, y in line.tolist()])
+            for run in np.split(line, np.flatnonzero(np.diff(inside.astype(int))) + 1):
+                if len(run) > 1 and cv2.pointPolygonTest(corners, run[len(run) // 2].tolist(), False) > 0:
+                    film.stroke(run, step * 0.2, tone, dense, line=DougaClass.FLAT)
+        return
+    petals = int(rng.choice([0, 4, 5, 6]))
+    a = np.linspace(0, 2 * np.pi, 30)
+    radius = step * float(rng.uniform(0.15, 0.4)) * (1 + (0.4 * np.cos(petals * a) if petals else 0 * a))
+    flower = np.stack([np.cos(a), np.sin(a)], 1) * radius[:, None]
+    for row, y in enumerate(np.arange(low[1], high[1], step)):
+        for x in np.arange(low[0] + (row % 2) * step / 2, high[0], step):
+            if cv2.pointPolygonTest(corners, (float(x), float(y)), True) > radius.max():
+                film.area(flower + (x, y), tone, dense)
 
 
 def _fade(

@@ -73,10 +73,10 @@ def clean_douga(
     Lines or areas -> skeleton -> specks and spurs removed -> gaps closed -> class of each branch by vote ->
     width -> areas labelled -> class of an area by averaged probability where its border is closed and the
     vote is clear. With the frame at hand: patches of one paint to one class, thick lines filled, inked lines
-    told from steps of paint. With the cel's mask as well: lines outside of it, and short ones and side
-    branches where the frame shows nothing, dropped, lines that were half seen brought back where paints meet, areas of one paint to one
-    class, trace lines to the kind of fill that they bound. The same input gives the same output, and cleaning
-    a cleaned map again, without its frame, leaves it as it is.
+    told from steps of paint. With the cel's mask as well: lines outside of it dropped, also short lines and
+    side branches where the frame shows nothing; lines that were half seen brought back where paints meet,
+    areas of one paint to one class, trace lines to the kind of fill that they bound. The same input gives the
+    same output, and cleaning a cleaned map again, without its frame, leaves it as it is.
 
     probabilities: (10, H, W) float32 or float16, 0 to 1, one plane a class of `DougaClass`, summing to 1.
     rgb: (H, W, 3) uint8 sRGB, the frame that they were seen in; its flat paints settle what the network

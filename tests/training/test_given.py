@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from douga_training.simulate.colours import Swatch
-from douga_training.simulate.given import lift_from_paper, paint_drawing, place_cel, place_somewhere
+from douga_training.simulate.given_cel import lift_from_paper, place_cel, place_somewhere
+from douga_training.simulate.given_drawing import paint_drawing
 from douga_training.simulate.sheet import CelArt
 from numpy.typing import NDArray
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from douga.errors import MissingInputError
 from douga.types import U8
 from douga_training.simulate import store
-from douga_training.simulate.given import lift_from_paper
+from douga_training.simulate.given_cel import lift_from_paper
 from douga_training.simulate.material import Material
 from douga_training.simulate.production import Scene, broadcast_scene, composite_scene, draw_scene
 

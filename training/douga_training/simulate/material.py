@@ -12,7 +12,8 @@ from PIL import Image, UnidentifiedImageError
 from douga.classes import NUM_CLASSES
 from douga.errors import InputError, MissingInputError
 from douga.palettes import Palette, read_drawing
-from douga_training.simulate.given import paint_drawing, place_cel
+from douga_training.simulate.given_cel import place_cel
+from douga_training.simulate.given_drawing import paint_drawing
 from douga_training.simulate.sheet import CelArt
 
 U8 = NDArray[np.uint8]

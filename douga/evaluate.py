@@ -23,6 +23,7 @@ from douga.types import U8
 LINES_ALL = "all"
 NOTHING = Overlap()
 _KINDS = ("classes", "cel_mask")
+_TO_IDS = "turn drawings in colours into class ids with `douga label --palette PALETTE`"
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,8 @@ def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Eva
     true_alphas = find_alphas(truth)
     if not any(wanted.values()) and not true_alphas:
         raise MissingInputError(
-            f"{truth}: no classes/*.png, cel_mask/*.png, alpha/*.png or gt/*.png in it, so there is no truth"
+            f"{truth}: no classes/*.png, cel_mask/*.png, alpha/*.png or gt/*.png in it, so there is no "
+            "truth; give a folder as `douga simulate` or `douga label` writes it"
         )
     there = {
         kind: [s for s in stems if (prediction / kind / f"{s}.png").is_file()]
@@ -141,11 +143,11 @@ def _pair(prediction: Path, truth: Path, kind: str, stem: str) -> tuple[U8, U8]:
     return predicted, true
 
 
-def _open(path: Path, modes: tuple[str, ...], what: str) -> U8:
+def _open(path: Path, modes: tuple[str, ...], what: str, mend: str) -> U8:
     try:
         with Image.open(path) as image:
             if image.mode not in modes:
-                raise InputError(f"{path}: expected {what}, got a PNG of mode {image.mode}")
+                raise InputError(f"{path}: expected {what}, got a PNG of mode {image.mode}; {mend}")
             return np.array(image)
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError) as exc:
         raise InputError(f"{path}: cannot be read as a PNG ({exc}); write it again") from exc
@@ -156,9 +158,9 @@ def read_ids(path: Path) -> U8:
 
     Raises InputError, which names the file.
     """
-    ids = _open(path, ("P", "L"), "class ids (8-bit, indexed or grey)")
+    ids = _open(path, ("P", "L"), "class ids (8-bit, indexed or grey)", _TO_IDS)
     if ids.max() >= NUM_CLASSES:
-        raise InputError(f"{path}: class ids go from 0 to {NUM_CLASSES - 1}, found {ids.max()}")
+        raise InputError(f"{path}: class ids go from 0 to {NUM_CLASSES - 1}, found {ids.max()}; {_TO_IDS}")
     return ids
 
 
@@ -166,7 +168,7 @@ def read_mask(path: Path) -> U8:
     """A mask in an 8-bit grey (or black and white) PNG: (H, W) uint8, 0 or 1, on from 128. Raises
     InputError.
     """
-    mask = _open(path, ("L", "1"), "a mask (8-bit grey, 0 and 255)")
+    mask = _open(path, ("L", "1"), "a mask (8-bit grey, 0 and 255)", "save it as 8-bit grey")
     return (mask.astype(bool) if mask.dtype == bool else mask > 127).astype(np.uint8)
 
 

@@ -90,7 +90,10 @@ def read_alpha(path: Path) -> U8:
     if image is None:
         raise InputError(f"{path}: cannot be read as a PNG; write it again")
     if image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
-        raise InputError(f"{path}: expected a grey picture of 8 or 16 bits, the alpha alone, got colours")
+        raise InputError(
+            f"{path}: expected a grey picture of 8 or 16 bits, the alpha alone, got colours; "
+            "give alpha/NAME.png, or save it as grey"
+        )
     return image if image.dtype == np.uint8 else np.round(image / 257).astype(np.uint8)
 
 

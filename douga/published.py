@@ -27,6 +27,7 @@ from douga.networks.isnet import IsNet, IsNetConfig, MaskEncoder
 # What wrappers of training and compiling put before every name.
 _WRAPPERS = re.compile(r"^((module|_orig_mod|net|model)\.)+")
 _SHOWN = 12  # names in a message
+_AS_PUBLISHED = "give the file as its authors publish it (BiRefNet with Swin, ToonOut, IS-Net, anime IS-Net)"
 _ISNET_FIRST = "stage1.rebnconvin.conv_s1.weight"
 
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
@@ -183,12 +184,15 @@ def _birefnet(named: dict[str, Tensor], path: Path) -> Published:
         config = _birefnet_config(named)
     except (KeyError, ValueError) as exc:
         raise CheckpointError(
-            f"{path}: no BiRefNet with a Swin encoder ({exc}); those with other encoders cannot be imported"
+            f"{path}: no BiRefNet with a Swin encoder ({exc}); those with other encoders cannot be imported; "
+            f"{_AS_PUBLISHED}"
         ) from exc
     expected = get_relative_position_index(config.window, config.window)
     wrong = [name for name, index in indices.items() if not torch.equal(index.long(), expected)]
     if wrong:
-        raise CheckpointError(f"{path}: window positions are numbered otherwise in {_some(wrong)}")
+        raise CheckpointError(
+            f"{path}: window positions are numbered otherwise in {_some(wrong)}; {_AS_PUBLISHED}"
+        )
     return Published("birefnet", config, _fitted(named, _BIREFNET, BiRefNet, config, path))
 
 
@@ -249,7 +253,7 @@ def _fitted(
     if left_over or missing or other:
         lists = {"left over": left_over, "missing (our names)": missing, "of another shape": other}
         said = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in lists.items() if names)
-        raise CheckpointError(f"{path}: does not fit the published network; {said}")
+        raise CheckpointError(f"{path}: does not fit the published network; {said}; {_AS_PUBLISHED}")
     return {mine: named[name] for mine, name in known.items() if mine is not None}
 
 

@@ -67,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 _DEPTH = "bits a channel of PNGs but previews (default: 8); opaque paint keeps the frame's 8"
 _EXR = "write exr/ as well: alphas and colours at edges in half floats, opaque paint as the frame has it"
 _STABILISE = "of a numbered sequence or a video: alpha flickers no more where frames stand still"
-_MODEL = f"weights (default: {CUTOUT_WEIGHTS}; a server's own); cel-small gives stage one's hard mask"
+_MODEL = (
+    f"weights (default: those imported last, else {CUTOUT_WEIGHTS}; a server's own); cel-small gives stage "
+    "one's hard mask"
+)
 
 
 def run(args: argparse.Namespace) -> int:

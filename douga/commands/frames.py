@@ -93,9 +93,8 @@ def _nothing_to_do(todo: Todo, args: argparse.Namespace, settings: dict[str, Any
 
     if not todo.skipped:
         wanted = f" numbered {args.frames[0]} to {args.frames[1]}" if args.frames else ""
-        raise MissingInputError(
-            f"{', '.join(args.inputs)}: no frame{wanted} there; see --frames and the file names"
-        )
+        look_at = "see --frames and" if args.frames else "look at"
+        raise MissingInputError(f"{', '.join(args.inputs)}: no frame{wanted} there; {look_at} the file names")
     told = told_of_skipped(Manifest.continuing(args.out, {"settings": settings}), todo)
     print(f"{args.out}: all {len(todo.skipped)} frames are there already; {told}")
     return 0

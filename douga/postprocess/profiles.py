@@ -13,7 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from douga.classes import DRAWN_CLASSES, TRACE_CLASSES
-from douga.postprocess.skeleton import JUNCTION, Index, kinds, line_pixels, loose_ends, padded, thin, walk
+from douga.postprocess.skeleton import (
+    END,
+    JUNCTION,
+    Index,
+    around,
+    kinds,
+    line_pixels,
+    loose_ends,
+    padded,
+    thin,
+    walk,
+)
 from douga.types import F32, U8
 
 _SIDES = (-5.0, -4.0, -3.0, 3.0, 4.0, 5.0)  # where the paints are looked at, in px across a thin line
@@ -32,7 +43,7 @@ _MOST = 3.0  # log-odds that evidence never exceeds
 
 _SPECK_PX = 14  # a line no longer than this, hanging on nothing, has to show in the frame
 _SPECK = (6.0, 3.0)  # by so much of 255, and so many times the frame's noise
-_TRACE_SPECK_PX = 10  # a trace line no longer than this, hanging on nothing, bounds nothing
+_TRACE_SPECK_PX = 10  # a trace line no longer than this with loose ends bounds nothing
 _STUB_PX = 8  # a side branch no longer than this has to show, too
 _STUB = (12.0, 6.0)  # and more: it may be the noise of the line that it leaves
 _LOST = (6.0, 2.0)  # the same for a line that the network only half saw
@@ -136,7 +147,7 @@ def noise(rgb: U8, cel: U8) -> float:
 
 def without_mirages(lines: U8, drawn: F32, trace: F32, rgb: U8, noise_level: float) -> U8:
     """Drop short lines that hang on nothing where the frame shows nothing either: grain that a network took
-    for lines. The shortest trace lines go even where it shows something.
+    for lines. The shortest trace lines go even where it shows something, unless they are rings.
 
     lines: (H, W) uint8, 0 or 1. drawn, trace: (H, W) float32, 0 to 1, how likely each pixel is of an inked
     line and of a trace line. Returns the lines that are left.
@@ -155,7 +166,8 @@ def without_mirages(lines: U8, drawn: F32, trace: F32, rgb: U8, noise_level: flo
     y, x = (axis - 1 for axis in np.divmod(pixels, skeleton.shape[1]))
     rather_trace = np.bincount(of, trace[y, x] - drawn[y, x], minlength=count) > 0
     is_seen = mean >= _SPECK[0] + _SPECK[1] * noise_level
-    keep = ~short | is_seen & ~(rather_trace & (longest <= _TRACE_SPECK_PX))
+    is_ring = np.bincount(of, kinds(skeleton, pixels) == END, minlength=count) == 0
+    keep = ~short | is_seen & (is_ring | ~rather_trace | (longest > _TRACE_SPECK_PX))
     keep[0] = False
     return keep.view(np.uint8)[part]
 
@@ -175,9 +187,10 @@ def without_stubs(skeleton: U8, lines: U8, rgb: U8, noise_level: float) -> U8:
     of = np.broadcast_to(np.arange(trail.shape[1]), trail.shape)[is_outer]
     shown = look_across(skeleton, trail[is_outer], lines, rgb).shown
     is_faint = np.bincount(of, shown) < np.bincount(of) * (_STUB[0] + _STUB[1] * noise_level)
+    cut = np.unique(trail[on_stub & is_faint])
     out = skeleton.copy()
-    out.reshape(-1)[trail[on_stub & is_faint]] = 0
-    return thin(out)
+    out.reshape(-1)[cut] = 0
+    return thin(out, around(out, cut))
 
 
 def lost_lines(line_probability: F32, lines: U8, rgb: U8, cel: U8, noise_level: float) -> U8:

@@ -170,7 +170,7 @@ def import_ray() -> ModuleType:
             import ray.serve
     except ImportError as exc:
         raise SetupError(
-            f"the farm needs Ray, which is not installed ({exc}); pip install 'douga[farm]'"
+            f"the farm needs Ray, which is not installed ({exc}); pip install '.[farm]' in Douga's checkout"
         ) from exc
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     return ray

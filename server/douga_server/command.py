@@ -24,7 +24,7 @@ examples:
   douga serve                                        for the programs of this user on this machine
   douga serve --address unix:/run/user/1000/douga.sock
   douga serve --address 0.0.0.0:7610 --tls-cert server.pem --tls-key server.key --token-file token
-  douga serve --backend ray --replicas 1-4           more than one process (pip install 'douga[farm]')
+  douga serve --backend ray --replicas 1-4           more than one process (pip install '.[farm]')
   douga serve --metrics-address 127.0.0.1:9610       numbers for Prometheus
 
 On the loopback and on a Unix socket nothing has to be set up: programs of the same user find address and

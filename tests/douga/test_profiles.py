@@ -128,6 +128,10 @@ def test_the_shortest_trace_lines_are_dropped_whatever_the_frame_shows() -> None
     assert not as_trace[20, :25].any()
     np.testing.assert_array_equal(as_trace[20, 25:], lines[20, 25:])
     np.testing.assert_array_equal(without_mirages(lines, likely, none, rgb, 0.0), lines)
+    ring = np.zeros(SIZE, np.uint8)
+    ring[18:25, 50:57] = 1
+    ring[19:24, 51:56] = 0
+    np.testing.assert_array_equal(without_mirages(ring, none, ring.astype(np.float32), rgb, 0.0), ring)
 
 
 def test_side_branches_that_the_frame_does_not_show_are_cut() -> None:

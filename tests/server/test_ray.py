@@ -68,7 +68,7 @@ async def expected_bytes(count: int) -> list[bytes]:
 
 def test_without_ray_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(SetupError, match=re.escape("pip install 'douga[farm]'")):
+    with pytest.raises(SetupError, match=re.escape("pip install '.[farm]'")):
         import_ray()
 
 

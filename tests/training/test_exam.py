@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from douga_training.bench import cutout_frames
 from douga_training.bench.tables import as_text
-from douga_training.exam import classical, tables
+from douga_training.exam import classical, recipe, tables
 from douga_training.exam.__main__ import BENCHMARKS, main, parser, published
 from douga_training.exam.ceiling import ceiling
 from douga_training.exam.frames import build, draw
@@ -177,6 +178,11 @@ def test_other_drawings_are_another_examination(tmp_path: Path) -> None:
     one, other = (Material(ids, None, np.full((8, 8, 3), v, np.uint8), "a") for v in (1, 2))
     assert exam.key([one]) == exam.key([one])
     assert len({exam.key(), exam.key([one]), exam.key([other])}) == 3
+
+
+def test_what_decides_the_frames_is_all_there() -> None:
+    for names in (recipe._SOURCES, cutout_frames._SOURCES):
+        assert [name for name in names if not (recipe.CODE / f"{name}.py").is_file()] == []
 
 
 def test_only_the_whole_examination_of_the_shipped_weights_is_published(

@@ -24,7 +24,9 @@ def source(package: str) -> Path:
     """The folder of one of our plugin packages, which is never imported: its host is not there."""
     spec = PathFinder.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise OutputError(f"the plugin package {package} is missing; install Douga anew: pip install douga")
+        raise OutputError(
+            f"the plugin package {package} is missing; install Douga anew: pip install . in its checkout"
+        )
     return Path(next(iter(spec.submodule_search_locations)))
 
 

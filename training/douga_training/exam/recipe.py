@@ -25,7 +25,15 @@ _SOURCES = (
     *(f"exam/{name}" for name in ("shapes", "figures", "plates", "frames")),
     *(
         f"simulate/{name}"
-        for name in ("sheet", "material", "given", "compositing", "broadcast", "production")
+        for name in (
+            "sheet",
+            "material",
+            "given_cel",
+            "given_drawing",
+            "compositing",
+            "broadcast",
+            "production",
+        )
     ),
 )
 

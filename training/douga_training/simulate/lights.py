@@ -1,6 +1,6 @@
 """Painted light that can be seen through: auras, beams, barriers, trails, magic circles, motes, screens.
 
-An effects animator paints it on cels of its own, soft or in flat steps, with ink around it or with none.
+An effects animator paints it on cels of its own, soft or in flat steps, without ink.
 """
 
 from __future__ import annotations
@@ -102,7 +102,8 @@ def _colour(rng: np.random.Generator) -> Rgb:
 def _beam(rng: np.random.Generator, size_wh: tuple[int, int], place: Place) -> SoftLayer | None:
     """A ray that widens away from the figure, with a core."""
     turn, long = rng.uniform(0, 2 * np.pi), rng.uniform(1.5, 6.0)
-    near, far = rng.uniform(0.02, 0.25), rng.uniform(0.1, 0.9)
+    near = rng.uniform(0.02, 0.25)
+    far = near + rng.uniform(0.05, 0.7)
     start = np.array([rng.uniform(-0.6, 0.6), rng.uniform(-0.3, 1.5)])
 
     def ray(share: float) -> Points:
@@ -179,7 +180,7 @@ def _magic_circle(rng: np.random.Generator, size_wh: tuple[int, int], place: Pla
     def put(shape: Points) -> Points:
         return place.to_px(np.asarray(shape) * (radius, radius * flat) + centre)
 
-    film = _film([put(ellipse((0, 0), (1, 1)))], size_wh, place)
+    film = _film([put(ellipse((0, 0), (1.15, 1.15)))], size_wh, place)
     if film is None:
         return None
     colour = _colour(rng)

@@ -37,14 +37,14 @@ def draw_veil(
         return None
     film = Film(box)
     film.area(outline, colour, clear)
+    if rng.random() < _LACE:
+        _lace(film, rng, outline, colour, clear)
     for fold in folds:
         deep = rng.uniform(0.08, 0.3)
         tone = mix(
             colour, (255, 255, 255) if rng.random() < 0.4 else (40, 40, 80), float(rng.uniform(0.05, 0.25))
         )
         film.area(fold, tone, min(clear + deep, 0.9))
-    if rng.random() < _LACE:
-        _lace(film, rng, outline, colour, clear)
     _hem(film, rng, outline, colour, clear, place)
     under = kind == "cape" or rng.random() < 0.4
     return film.layer(weight=_fade(rng, box, place), under=under)

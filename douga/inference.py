@@ -111,11 +111,10 @@ def predict_near_borders(
     stands: a pixel inside a large flat area is told from one of the background by what is around it, not by
     its neighbours, and most of the frame need not be computed at full resolution. cells: how near, in cells
     of the context's answer (6 px of a frame of 1920 x 1080 where the context is 640 px wide). closer: where
-    the context finds little in the frame, it
-    looks again at one that is larger by this factor than it was trained to, and both count: small figures
-    want it large, faces want it all in view; a network without a full-resolution path looks once. region:
-    full resolution within this part only. Arguments otherwise as in `predict`. Returns (H, W) float32, 0 to
-    1, of the whole frame.
+    the context finds little in the frame, it looks again at one that is larger by this factor than it was
+    trained to, and both count: small figures want it large, faces want it all in view; a network without a
+    full-resolution path looks once. region: full resolution within this part only. Arguments otherwise as in
+    `predict`. Returns (H, W) float32, 0 to 1, of the whole frame.
     """
     network = _gcn(loaded)
     if network.detail is None:

@@ -126,8 +126,7 @@ def _barrier(rng: np.random.Generator, size_wh: tuple[int, int], place: Place) -
     centre = np.array([rng.uniform(-1.0, 1.0), rng.uniform(-0.3, 1.8)])
     corners = int(rng.choice([4, 5, 6, 8, 48]))
     flat = rng.uniform(0.5, 1.0)
-    rim = ellipse((0, 0), (radius, radius * flat), samples=corners) if corners < 48 else None
-    rim = ellipse((0, 0), (radius, radius * flat)) if rim is None else rotated(rim, rng.uniform(0, 1))
+    rim = rotated(ellipse((0, 0), (radius, radius * flat), samples=corners), rng.uniform(0, 1))
     outline = place.to_px(rim + centre)
     film = _film([outline], size_wh, place)
     if film is None:

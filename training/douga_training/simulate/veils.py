@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,8 @@ from douga_training.simulate.film import Film, SoftLayer, box_around
 from douga_training.simulate.sheet import Rgb
 
 VEILS = {"veil": 0.4, "shawl": 0.3, "cape": 0.15, "wings": 0.15}
-_LACE = 0.35  # share of cloth that is woven in a pattern
+_LACE = 0.35  # share of cloth that is woven in a pattern,
+_STRIPED = 0.4  # and of that in stripes
 
 
 def draw_veil(
@@ -74,30 +77,47 @@ def _hem(
 
 def _lace(film: Film, rng: np.random.Generator, outline: Points, colour: Rgb, clear: float) -> None:
     """Denser dots or flowers in rows, or fine stripes, all over the cloth."""
-    low, high = outline.min(0), outline.max(0)
-    step = float(max(high - low)) * float(rng.uniform(0.03, 0.1))
+    step = float(np.ptp(outline, axis=0).max()) * float(rng.uniform(0.03, 0.1))
     tone = mix(colour, (255, 255, 255), float(rng.uniform(0, 0.8)))
     dense = min(clear + float(rng.uniform(0.15, 0.5)), 1.0)
-    corners = outline.astype(np.float32)
-    if rng.random() < 0.4:
-        turn = rng.uniform(0, np.pi)
-        along, across = np.array([np.cos(turn), np.sin(turn)]), np.array([-np.sin(turn), np.cos(turn)])
-        t = np.linspace(-1, 1, 160) * float(np.hypot(*(high - low))) / 2
-        for shift in np.arange(t[0], t[-1], step):
-            line = (low + high) / 2 + along * t[:, None] + across * shift
-            inside = np.array([cv2.pointPolygonTest(corners, (x, y), False) > 0 for x, y in line.tolist()])
-            for run in np.split(line, np.flatnonzero(np.diff(inside.astype(int))) + 1):
-                if len(run) > 1 and cv2.pointPolygonTest(corners, run[len(run) // 2].tolist(), False) > 0:
-                    film.stroke(run, step * 0.2, tone, dense, line=DougaClass.FLAT)
+    if rng.random() < _STRIPED:
+        for stripe in _stripes(outline, step, float(rng.uniform(0, np.pi))):
+            film.stroke(stripe, step * 0.2, tone, dense, line=DougaClass.FLAT)
         return
     petals = int(rng.choice([0, 4, 5, 6]))
     a = np.linspace(0, 2 * np.pi, 30)
     radius = step * float(rng.uniform(0.15, 0.4)) * (1 + (0.4 * np.cos(petals * a) if petals else 0 * a))
     flower = np.stack([np.cos(a), np.sin(a)], 1) * radius[:, None]
-    for row, y in enumerate(np.arange(low[1], high[1], step)):
-        for x in np.arange(low[0] + (row % 2) * step / 2, high[0], step):
-            if cv2.pointPolygonTest(corners, (float(x), float(y)), True) > radius.max():
-                film.area(flower + (x, y), tone, dense)
+    for middle in _rows(outline, step, float(radius.max())):
+        film.area(flower + middle, tone, dense)
+
+
+def _stripes(outline: Points, step_px: float, turn_rad: float) -> Iterator[Points]:
+    """Parallel lines at a distance, cut to a shape."""
+    low, high = outline.min(0), outline.max(0)
+    along = np.array([np.cos(turn_rad), np.sin(turn_rad)])
+    t = np.linspace(-1, 1, 160) * float(np.hypot(*(high - low))) / 2
+    for shift in np.arange(t[0], t[-1], step_px):
+        line = (low + high) / 2 + along * t[:, None] + along[::-1] * (-shift, shift)
+        inside = np.array([_depth(outline, point) > 0 for point in line])
+        cuts = np.flatnonzero(inside[1:] != inside[:-1]) + 1
+        for run, within in zip(np.split(line, cuts), np.split(inside, cuts), strict=True):
+            if within[0] and len(run) > 1:
+                yield run
+
+
+def _rows(outline: Points, step_px: float, radius_px: float) -> Iterator[Points]:
+    """Middles of discs that lie wholly in a shape, every other row moved by half a step."""
+    low, high = outline.min(0), outline.max(0)
+    for row, y in enumerate(np.arange(low[1], high[1], step_px)):
+        for x in np.arange(low[0] + (row % 2) * step_px / 2, high[0], step_px):
+            if _depth(outline, np.array([x, y])) > radius_px:
+                yield np.array([x, y])
+
+
+def _depth(outline: Points, point: Points) -> float:
+    """How far a point lies within a shape, in px; below 0 outside of it."""
+    return cv2.pointPolygonTest(outline.astype(np.float32), (float(point[0]), float(point[1])), True)
 
 
 def _fade(

@@ -18,7 +18,8 @@ import psutil
 import pytest
 import trustme
 from douga_server.backends.local import LocalBackend
-from douga_server.backends.ray import FarmSettings, RayBackend, _Onward
+from douga_server.backends.ray import FarmSettings, RayBackend
+from douga_server.backends.ray_calls import _Onward
 from douga_server.backends.ray_status import error_in
 from douga_server.cluster import import_ray, open_cluster, refuse_open_cluster
 from douga_server.errors import SetupError
@@ -275,7 +276,8 @@ def test_replicas_of_a_killed_server_are_replaced(farm: Nodes, tmp_path: Path) -
         assert killed._cluster is not None
         assert killed._watching is not None
         killed._watching.cancel()
-        killed._handle.shutdown()
+        assert killed._calls is not None
+        killed._calls.close()
         killed._cluster.leave()
 
     asyncio.run(die())

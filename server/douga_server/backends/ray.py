@@ -10,36 +10,24 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from douga import __version__
 from douga.errors import DougaError, InputError
-from douga_server.backends.ray_replica import Done, Loaded, Refused, Replica, Told, own_answer
+from douga_server.backends.ray_calls import ReplicaCalls
+from douga_server.backends.ray_replica import Loaded, Replica
 from douga_server.backends.ray_status import DEPLOYMENT, count_running, error_in, message_in
 from douga_server.cluster import Cluster, at_home_anywhere, open_cluster, restore_signals, share_out
 from douga_server.errors import SetupError
-from douga_server.jobs import (
-    AnyAnswer,
-    AnyJob,
-    BackendError,
-    Description,
-    Model,
-    OnProgress,
-    Progress,
-    Stage,
-    Stopped,
-)
+from douga_server.jobs import AnyAnswer, AnyJob, BackendError, Description, OnProgress
 from douga_server.models import StageStore
 
 _LOG = logging.getLogger(__name__)
-_Made = TypeVar("_Made")
 
 _LOOK_EVERY_S = 0.5  # how soon a changed number of replicas is noticed
-_LAST_STEP_S = 5.0  # longer than any step of a network; the replica may be silent for ever
-_STAGES = list(Stage)
 
 
 @dataclass(frozen=True)
@@ -78,16 +66,14 @@ class RayBackend:
     """Replicas of an engine on a Ray cluster, between two numbers of them.
 
     Each job is a call of its own, whatever batch it came in, so that each is stopped and tried again by
-    itself. The inputs stay here until there is an answer: where a replica or its machine dies, the job goes
-    to another one, and who waits notices the time only.
+    itself.
     """
 
     def __init__(self, store: StageStore, settings: FarmSettings | None = None) -> None:
         """store: is sent to the replicas, which load from it; a file is looked for on their machines."""
         self._store, self._settings = at_home_anywhere(store), settings or FarmSettings()
         self._cluster: Cluster | None = None
-        self._handle: Any = None
-        self._models: tuple[Model, ...] = ()
+        self._calls: ReplicaCalls | None = None
         self._cleaners = 1
         self._running = 0
         self._watching: asyncio.Task[None] | None = None
@@ -108,7 +94,8 @@ class RayBackend:
         deploying = asyncio.get_running_loop().run_in_executor(None, self._deploy)
         try:
             await asyncio.shield(deploying)
-            loaded = await self._insist(lambda: self._ask("describe"))
+            assert self._calls is not None
+            loaded = await self._calls.ask("describe")
         except BaseException:
             self._leaving.set()
             await _over(deploying)  # or it would deploy what nobody removes
@@ -117,7 +104,7 @@ class RayBackend:
         finally:
             if threading.current_thread() is threading.main_thread():
                 restore_signals()
-        self._models = loaded.models
+        self._calls.models = loaded.models
         self._watching = asyncio.create_task(self._watch())
         return self._describe(loaded)
 
@@ -125,20 +112,22 @@ class RayBackend:
         self, batch: Sequence[AnyJob], on_progress: Sequence[OnProgress]
     ) -> list[AnyAnswer | DougaError]:
         """See `Backend`. Where a job's on_progress raises Stopped, that job alone is given up."""
-        if self._handle is None:
+        calls = self._calls
+        if calls is None:
             raise BackendError("the server has not loaded its weights yet; try again in some seconds")
-        runs = [self._run_one(job, tell) for job, tell in zip(batch, on_progress, strict=True)]
+        runs = [calls.run(job, tell) for job, tell in zip(batch, on_progress, strict=True)]
         return list(await asyncio.gather(*runs))
 
     async def reload(self) -> Description:
         """See `Backend`. One replica tries the new weights; the others change with their next frame."""
-        if self._handle is None:
+        calls = self._calls
+        if calls is None:
             raise BackendError("the server has not loaded its weights yet; there is nothing to load again")
         async with self._reloading:
-            loaded = await self._insist(lambda: self._ask("load"))
+            loaded = await calls.ask("load")
             if isinstance(loaded, DougaError):
                 raise loaded
-            self._models = loaded.models
+            calls.models = loaded.models
             return self._describe(loaded)
 
     async def close(self) -> None:
@@ -147,10 +136,10 @@ class RayBackend:
         if watching is not None:
             watching.cancel()
             await asyncio.wait([watching])
-        cluster, handle = self._cluster, self._handle
-        self._cluster = self._handle = None
+        cluster, calls = self._cluster, self._calls
+        self._cluster = self._calls = None
         if cluster is not None:
-            await asyncio.to_thread(self._undeploy, cluster, handle)
+            await asyncio.to_thread(self._undeploy, cluster, calls)
 
     # On a thread: Ray's calls block.
 
@@ -170,7 +159,12 @@ class RayBackend:
             wait_for_applications_running=False,
         )
         self._wait_until_running()
-        self._handle = serve.get_deployment_handle(DEPLOYMENT, name)
+        self._calls = ReplicaCalls(
+            self._cluster.ray,
+            serve.get_deployment_handle(DEPLOYMENT, name),
+            tries=self._settings.tries,
+            patience_s=self._settings.patience_s,
+        )
 
     def _application(self) -> Any:
         assert self._cluster is not None
@@ -236,10 +230,10 @@ class RayBackend:
         assert self._cluster is not None
         return self._cluster.ray.serve.status().applications.get(self._settings.app)
 
-    def _undeploy(self, cluster: Cluster, handle: Any) -> None:
+    def _undeploy(self, cluster: Cluster, calls: ReplicaCalls | None) -> None:
         try:
-            if handle is not None:
-                handle.shutdown()  # or its thread goes on telling the cluster of its load
+            if calls is not None:
+                calls.close()
             if cluster.is_own:
                 cluster.ray.serve.shutdown()
             else:
@@ -265,98 +259,8 @@ class RayBackend:
                 _LOG.info("%d replicas, there were %d", running, self._running)
                 self._running = running
 
-    async def _run_one(self, job: AnyJob, on_progress: OnProgress) -> AnyAnswer | DougaError:
-        tell = _Onward(on_progress)
-        try:
-            return await self._insist(lambda: self._try(job, tell))
-        except Stopped:
-            return BackendError("nobody waited for this frame any more, so it was given up")
-        except BackendError as error:
-            return error.with_traceback(None)
-
-    async def _insist(self, call: Callable[[], Awaitable[_Made]]) -> _Made:
-        """Make a call until a replica answers it. Raises BackendError where too many died on it."""
-        lost = _LostError("")
-        for turn in range(self._settings.tries):
-            try:
-                return await call()
-            except _LostError as exc:
-                lost = exc
-                _LOG.warning("a replica was lost, try %d of %d: %s", turn + 1, self._settings.tries, exc)
-                await asyncio.sleep(0.02 * 4**turn)
-        raise BackendError(
-            f"{self._settings.tries} replicas in turn were lost with this frame, the last one because: {lost}"
-        )
-
-    async def _try(self, job: AnyJob, tell: _Onward) -> AnyAnswer | DougaError:
-        """One try, on the replica with the least to do. Raises Stopped, and _LostError where it is lost."""
-        response = self._handle.options(method_name="run", stream=True).remote(job, self._models)
-        done = False
-        try:
-            async with aclosing(self._words(response)) as words:
-                async for word in words:
-                    if isinstance(word, Told):
-                        tell.all(word.progress)
-                    elif isinstance(word, Refused):
-                        raise _LostError(word.reason)
-                    elif isinstance(word, Done):
-                        done = True
-                        return _result(word)
-            raise _LostError("it ended without a word")
-        finally:
-            if not done:
-                await _give_up(response)
-
-    async def _words(self, response: Any) -> AsyncGenerator[Any, None]:
-        """What a replica says. Raises _LostError where it takes too long to take the job, or dies."""
-        first = asyncio.timeout(self._settings.patience_s)
-        try:
-            async with first:
-                word = await anext(response)
-            while True:
-                yield word
-                word = await anext(response)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as exc:
-            raise _LostError(f"none took the frame within {self._settings.patience_s:g} s") from exc
-        except asyncio.CancelledError as exc:
-            raise _cancelled_by_whom(exc) from exc
-        except Exception as exc:
-            raise self._translated(exc) from exc
-
-    async def _ask(self, method: str) -> Any:
-        """Call a replica for a short word. Raises _LostError."""
-        try:
-            async with asyncio.timeout(self._settings.patience_s):
-                return await self._handle.options(method_name=method).remote()
-        except TimeoutError as exc:
-            raise _LostError(f"none answered within {self._settings.patience_s:g} s") from exc
-        except asyncio.CancelledError as exc:
-            raise _cancelled_by_whom(exc) from exc
-        except Exception as exc:
-            raise self._translated(exc) from exc
-
-    def _translated(self, exc: Exception) -> Exception:
-        """Ray's errors are a replica's death or our bug, as seen from here."""
-        assert self._cluster is not None
-        ray = self._cluster.ray
-        if isinstance(exc, ray.exceptions.RayTaskError):
-            cause = exc.cause
-            if not isinstance(cause, ray.exceptions.RayError):
-                return BackendError(
-                    f"a replica met a bug ({type(cause).__name__}: {cause}); its log has more"
-                )
-        if isinstance(exc, ray.exceptions.RayError | ray.serve.exceptions.RayServeException):
-            return _LostError(f"{type(exc).__name__}: {str(exc).strip().splitlines()[0] if str(exc) else ''}")
-        return exc
-
     def _describe(self, loaded: Loaded) -> Description:
         return Description("ray", loaded.models, (loaded.device,) * self._settings.max_replicas)
-
-
-class _LostError(Exception):
-    """A replica could not do what it was asked; another might."""
 
 
 async def _over(work: asyncio.Future[None]) -> None:
@@ -364,54 +268,3 @@ async def _over(work: asyncio.Future[None]) -> None:
     while not work.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([work])
-
-
-class _Onward:
-    """Passes progress on, but never back: a second try begins where the first one did."""
-
-    def __init__(self, on_progress: OnProgress) -> None:
-        self._on_progress = on_progress
-        self._furthest = (-1, 0.0)
-
-    def all(self, told: Sequence[Progress]) -> None:
-        """Raises Stopped where nobody wants the job any more."""
-        for progress in told:
-            here = (_STAGES.index(progress.stage), progress.share)
-            if here > self._furthest:
-                self._furthest = here
-                self._on_progress(progress)
-
-
-def _result(word: Done) -> AnyAnswer | DougaError:
-    if isinstance(word.result, Stopped):
-        raise _LostError("it stopped by itself")
-    return own_answer(word.result) if isinstance(word.result, AnyAnswer) else word.result
-
-
-async def _give_up(response: Any) -> None:
-    """Stop a call, and wait until its replica has let go of it, however often this task is cancelled."""
-    response.cancel()  # or the replica goes on working for nobody
-    ending = asyncio.ensure_future(_last_word(response))
-    until_s = time.monotonic() + _LAST_STEP_S
-    while not ending.done() and (left_s := until_s - time.monotonic()) > 0:
-        try:
-            await asyncio.wait([ending], timeout=left_s)
-        except asyncio.CancelledError:
-            continue
-    ending.cancel()
-
-
-async def _last_word(response: Any) -> None:
-    try:
-        async for _ in response:
-            pass
-    except (Exception, asyncio.CancelledError):
-        return  # cancelled, or dead: it is over
-
-
-def _cancelled_by_whom(exc: asyncio.CancelledError) -> BaseException:
-    """Ray says "cancelled" too where a replica was taken away; only our own caller's word is one."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        return exc
-    return _LostError("the replica was taken away")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from douga_training.simulate.animal_parts import ear, eye, eyes, fur, muzzle
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import Swatch
 from douga_training.simulate.creatures import bird, butterfly, dragon, fish, monster
 from douga_training.simulate.curves import Points, bezier, ellipse, smooth
@@ -261,8 +262,7 @@ def draw_animal(
     size_px: float,
 ) -> None:
     """Draw one animal or creature, about `size_px` (30 to 1500) high or wide, around a frame position."""
-    kinds, weights = list(_ANIMALS), np.array(list(_ANIMALS.values()))
-    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    kind = pick(rng, _ANIMALS)
     turn = float(rng.normal(0, 0.12) if rng.random() < 0.85 else rng.uniform(-1.0, 1.0))
     kind(
         ThingPen(

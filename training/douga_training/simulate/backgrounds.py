@@ -13,6 +13,7 @@ import numpy as np
 
 from douga.errors import InputError
 from douga.types import U8
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import rgb_of
 from douga_training.simulate.scenery import (
     cars,
@@ -134,8 +135,7 @@ def paint_background(rng: np.random.Generator, size_wh: tuple[int, int], kind: s
     if w < 1 or h < 1:
         raise InputError(f"paint_background: expected a size of at least 1 x 1 px, got {w} x {h}")
     if kind is None:
-        weights = np.array(list(BACKGROUND_KINDS.values()))
-        kind = str(rng.choice(list(BACKGROUND_KINDS), p=weights / weights.sum()))
+        kind = pick(rng, BACKGROUND_KINDS)
     if kind not in BACKGROUND_KINDS:
         raise InputError(
             f"paint_background: unknown kind {kind!r}; expected one of {', '.join(BACKGROUND_KINDS)}"

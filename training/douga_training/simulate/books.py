@@ -10,6 +10,7 @@ import numpy as np
 
 from douga.errors import InputError
 from douga.types import U8
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import rgb_of
 from douga_training.simulate.scenery import foliage, painting
 from douga_training.simulate.scenery.easel import Easel
@@ -342,8 +343,7 @@ def paint_book(rng: np.random.Generator, size_wh: tuple[int, int], kind: str | N
     if w < 1 or h < 1:
         raise InputError(f"paint_book: expected a size of at least 1 x 1 px, got {w} x {h}")
     if kind is None:
-        weights = np.array(list(BOOK_KINDS.values()))
-        kind = str(rng.choice(list(BOOK_KINDS), p=weights / weights.sum()))
+        kind = pick(rng, BOOK_KINDS)
     if kind not in BOOK_KINDS:
         raise InputError(f"paint_book: unknown kind {kind!r}; expected one of {', '.join(BOOK_KINDS)}")
     if kind == "blurred":

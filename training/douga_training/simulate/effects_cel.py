@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from douga_training.simulate import curves
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import Swatch
 from douga_training.simulate.curves import Points, bezier, ellipse, smooth
 from douga_training.simulate.look import LineStyle
@@ -273,8 +274,7 @@ def draw_effect(
     size_px: float,
 ) -> None:
     """Draw one painted effect of about `size_px` (30 to 1500) around a frame position in px."""
-    kinds, weights = list(_EFFECTS), np.array(list(_EFFECTS.values()))
-    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    kind = pick(rng, _EFFECTS)
     free = kind not in (splash, flame)
     turn = float(rng.uniform(-0.5, 0.5) if free else rng.normal(0, 0.15))
     kind(

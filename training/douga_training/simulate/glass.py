@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import mix, rgb_of
 from douga_training.simulate.curves import Points, bezier, ellipse, points, ribbon, rotated, smooth
 from douga_training.simulate.film import Film, SoftLayer, box_around
@@ -199,8 +200,7 @@ def draw_glass(
     in px of its lines. kind: one of GLASS, or None to draw one by its weight.
     """
     if kind is None:
-        weights = np.array([weight for _, weight, _ in _THINGS.values()], float)
-        kind = str(rng.choice(GLASS, p=weights / weights.sum()))
+        kind = pick(rng, {name: weight for name, (_, weight, _) in _THINGS.items()})
     draw, _, sizes = _THINGS[kind]
     size = unit_px * float(rng.uniform(*sizes))
     box = box_around([ellipse(centre_xy, (size * 0.75, size * 0.75))], size_wh)

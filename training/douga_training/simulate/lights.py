@@ -12,6 +12,7 @@ import numpy as np
 
 from douga.classes import DougaClass
 from douga.types import F32
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import mix, rgb_of
 from douga_training.simulate.curves import Points, bezier, ellipse, points, ribbon, rotated, smooth
 from douga_training.simulate.figure import Place
@@ -73,8 +74,7 @@ def draw_light(
     size_wh: of the cel. kind: one of LIGHTS, or None to draw one by its weight.
     """
     if kind is None:
-        weights = np.array([weight for _, weight in _LIGHTS.values()], float)
-        kind = str(rng.choice(LIGHTS, p=weights / weights.sum()))
+        kind = pick(rng, {name: weight for name, (_, weight) in _LIGHTS.items()})
     return _LIGHTS[kind][0](rng, size_wh, place)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from douga_training.simulate import colours
+from douga_training.simulate.chance import pick_name
 from douga_training.simulate.colours import Swatch
 from douga_training.simulate.sheet import Rgb
 
@@ -133,19 +134,13 @@ class Look:
     shade_amount: float
 
 
-def _pick(rng: np.random.Generator, **weights: float) -> str:
-    """A name drawn by weight."""
-    share = np.array(list(weights.values()), float)
-    return str(rng.choice(list(weights), p=share / share.sum()))
-
-
 def make_style(rng: np.random.Generator, head_px: float) -> LineStyle:
     """Line style for a head of this height: thin lines on small figures, a little thicker in close-ups."""
     detail = float(np.clip((np.log2(max(head_px, 1.0)) - 5.0) / 4.5, 0.0, 1.0))
     close = float(np.clip((head_px - 900) / 1200, 0, 1))
     width = float(np.exp(rng.normal(np.log(1.5 + 0.5 * detail + 0.5 * close), 0.22)))
     width = float(np.clip(width, 1.0, min(4.0, 0.85 + head_px / 60.0)))
-    kind = _pick(rng, black=0.45, dark=0.35, tint=0.2)
+    kind = pick_name(rng, black=0.45, dark=0.35, tint=0.2)
     return LineStyle(
         width_px=width,
         ink_kind=kind,
@@ -158,15 +153,15 @@ def make_style(rng: np.random.Generator, head_px: float) -> LineStyle:
 
 def _make_hair(rng: np.random.Generator, sex: str) -> HairDesign:
     if sex == "female":
-        bangs = _pick(
+        bangs = pick_name(
             rng, tufts=0.36, parted=0.16, straight=0.12, spiky=0.06, swept=0.16, centre=0.1, none=0.04
         )
-        back = _pick(rng, short=0.16, bob=0.2, long=0.3, spiky=0.03, ponytail=0.12, twin=0.12, bun=0.07)
+        back = pick_name(rng, short=0.16, bob=0.2, long=0.3, spiky=0.03, ponytail=0.12, twin=0.12, bun=0.07)
     else:
-        bangs = _pick(
+        bangs = pick_name(
             rng, tufts=0.3, parted=0.14, straight=0.03, spiky=0.22, swept=0.18, centre=0.08, none=0.05
         )
-        back = _pick(rng, short=0.55, bob=0.08, long=0.05, spiky=0.26, ponytail=0.05)
+        back = pick_name(rng, short=0.55, bob=0.08, long=0.05, spiky=0.26, ponytail=0.05)
     long_side = sex == "female" and rng.random() < 0.7
     return HairDesign(
         bangs=bangs,
@@ -183,8 +178,8 @@ def _make_hair(rng: np.random.Generator, sex: str) -> HairDesign:
         strands=float(rng.uniform(0.2, 1.0)),
         ahoge=bool(rng.random() < 0.12),
         tail_height=float(rng.uniform(0.0, 1.0)),
-        shine=_pick(rng, zigzag=0.45, patches=0.2, tips=0.1, none=0.25),
-        shade=_pick(rng, under=0.4, side=0.3, tips=0.2, none=0.1),
+        shine=pick_name(rng, zigzag=0.45, patches=0.2, tips=0.1, none=0.25),
+        shade=pick_name(rng, under=0.4, side=0.3, tips=0.2, none=0.1),
         has_dyed_tips=bool(rng.random() < 0.08),
     )
 
@@ -220,21 +215,21 @@ def _make_face(rng: np.random.Generator, sex: str, age: float) -> FaceDesign:
         lash_flick=float(rng.uniform(0.2, 1.0) if sex == "female" else rng.uniform(0.0, 0.4)),
         lower_lash=float(rng.uniform(0.3, 1.0)),
         fold=bool(rng.random() < 0.75),
-        iris_style=_pick(rng, two_tone=0.4, gradient=0.25, ring=0.12, flat=0.08, shine=0.15),
+        iris_style=pick_name(rng, two_tone=0.4, gradient=0.25, ring=0.12, flat=0.08, shine=0.15),
         iris_outlined=bool(rng.random() < 0.75),
-        pupil=_pick(rng, round=0.45, tall=0.4, slit=0.04, none=0.11),
+        pupil=pick_name(rng, round=0.45, tall=0.4, slit=0.04, none=0.11),
         highlights=int(rng.choice([0, 1, 2, 3], p=[0.06, 0.4, 0.36, 0.18])),
-        lid=_pick(rng, open=0.62, half=0.12, closed=0.1, smile=0.06, wide=0.1),
+        lid=pick_name(rng, open=0.62, half=0.12, closed=0.1, smile=0.06, wide=0.1),
         gaze_xy=(float(rng.normal(0, 0.25)), float(rng.normal(0, 0.15))),
-        brow=_pick(rng, line=0.45, filled=0.35, thin=0.15, none=0.05),
+        brow=pick_name(rng, line=0.45, filled=0.35, thin=0.15, none=0.05),
         brow_over_hair=bool(rng.random() < 0.45),
         eye_over_hair=bool(rng.random() < 0.22),
         brow_slant=float(rng.normal(0.0, 0.3)),
-        nose=_pick(rng, dot=0.25, line=0.3, shadow=0.2, bridge=0.2, none=0.05),
-        mouth=_pick(
+        nose=pick_name(rng, dot=0.25, line=0.3, shadow=0.2, bridge=0.2, none=0.05),
+        mouth=pick_name(
             rng, line=0.2, smile=0.18, open=0.24, shout=0.1, cat=0.04, frown=0.1, small=0.08, grin=0.06
         ),
-        blush=_pick(rng, none=0.5, area=0.14, hatch=0.12, soft=0.16, both=0.08),
+        blush=pick_name(rng, none=0.5, area=0.14, hatch=0.12, soft=0.16, both=0.08),
         extras=tuple(extras),
     )
 
@@ -245,7 +240,7 @@ def make_look(rng: np.random.Generator) -> Look:
     age = float(np.clip(rng.beta(3.0, 2.4), 0.0, 1.0))
     angle = rng.uniform(-1.15, 1.15)
     skirt = 0.6 if sex == "female" else 0.02
-    lower_kind = _pick(rng, skirt=skirt, trousers=0.7 - skirt * 0.5, shorts=0.15)
+    lower_kind = pick_name(rng, skirt=skirt, trousers=0.7 - skirt * 0.5, shorts=0.15)
     shadow = bool(rng.random() < 0.9)
     return Look(
         sex=sex,

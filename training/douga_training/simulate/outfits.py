@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import Swatch
 from douga_training.simulate.look import Look
 
@@ -78,8 +79,7 @@ _JACKETS = ("blazer", "coat", "hoodie", "gakuran", "kimono")
 def choose_outfit(rng: np.random.Generator, look: Look) -> Outfit:
     """Dress a character: jackets for those whose look has one."""
     table = {k: w for k, w in _TOPS[look.sex].items() if (k in _JACKETS) == look.has_jacket}
-    share = np.array(list(table.values()))
-    top = str(rng.choice(list(table), p=share / share.sum()))
+    top = pick(rng, table)
     jacket = top in _JACKETS
     short = float(rng.choice([0.35, 0.55, 0.7, 1.35]))
     sleeve = 2.0 if jacket or rng.random() < 0.45 else short

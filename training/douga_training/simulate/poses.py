@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from douga.errors import InputError
+from douga_training.simulate.chance import pick
 from douga_training.simulate.curves import Points
 
 Angles = tuple[float, float, float, float]
@@ -136,8 +137,7 @@ def choose_pose(rng: np.random.Generator, name: str | None, *, behind: bool | No
     """A pose by name, or one that is common in frames; mirrored at random and loosened by a few degrees."""
     names = [n for n in POSES if behind is None or _POSES[n].behind == behind]
     if name is None:
-        share = np.array([_WEIGHTS.get(n, 1.0) for n in names])
-        name = str(rng.choice(names, p=share / share.sum()))
+        name = pick(rng, {n: _WEIGHTS.get(n, 1.0) for n in names})
     if name not in _POSES:
         raise InputError(f"pose: got {name!r}, expected one of {', '.join(POSES)}")
     pose = _POSES[name]

@@ -21,6 +21,7 @@ from douga_training.simulate import backgrounds, books, things
 from douga_training.simulate.alike import in_colour_of
 from douga_training.simulate.body import draw_figure
 from douga_training.simulate.broadcast import broadcast, sample_broadcast, tint_lines
+from douga_training.simulate.chance import pick
 from douga_training.simulate.compositing import (
     Compositing,
     Layers,
@@ -308,9 +309,7 @@ def _background_kind(seed: int, kinds: Sequence[str]) -> str:
     for kind in kinds:
         if kind not in known:
             raise InputError(f"background: got {kind!r}, expected one of {', '.join(known)}")
-    choices = list(kinds or known)
-    weights = np.array([known[kind] for kind in choices], float)
-    return str(stream(seed, Part.BACKGROUND, 1).choice(choices, p=weights / weights.sum()))
+    return pick(stream(seed, Part.BACKGROUND, 1), {kind: known[kind] for kind in kinds or known})
 
 
 def _paint_plate(seed: int, kind: str, size_wh: tuple[int, int], window: tuple[int, int, int, int]) -> U8:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from douga_training.simulate import curves
+from douga_training.simulate.chance import pick
 from douga_training.simulate.curves import bezier, ellipse, points, smooth
 from douga_training.simulate.goods import (
     ball,
@@ -200,9 +201,7 @@ def draw_prop(
     size_px: float,
 ) -> None:
     """Draw one prop, vehicle or machine of about `size_px` (30 to 1500) around a frame position in px."""
-    makers = _PROPS | MACHINES
-    kinds, weights = list(makers), np.array(list(makers.values()))
-    kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    kind = pick(rng, _PROPS | MACHINES)
     upright = kind in MACHINES or rng.random() < 0.3
     turn = float(rng.normal(0, 0.06) if upright else rng.uniform(-1.2, 1.2))
     kind(

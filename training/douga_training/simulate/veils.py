@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from douga.classes import DougaClass
+from douga_training.simulate.chance import pick
 from douga_training.simulate.colours import mix, rgb_of
 from douga_training.simulate.curves import Points, bezier, offset, part, resampled, ribbon, rotated, smooth
 from douga_training.simulate.figure import Place
@@ -28,7 +29,7 @@ def draw_veil(
     kind: a key of VEILS, or None to draw one by its weight.
     """
     if kind is None:
-        kind = str(rng.choice(list(VEILS), p=list(VEILS.values())))
+        kind = pick(rng, VEILS)
     colour = _colour(rng)
     clear = float(rng.uniform(0.15, 0.65))
     if kind == "wings":

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from douga_training.simulate import curves
+from douga_training.simulate.eyes import Eye, design_eyes, draw_eye
 from douga_training.simulate.head import Head
+from douga_training.simulate.head_pen import HeadPen, HeadSpace
 from douga_training.simulate.look import LineStyle, Look, make_look, make_style
 from douga_training.simulate.sheet import CelArt, Sheet
 
-from douga.classes import LINE_CLASSES, DougaClass
+from douga.classes import AREA_CLASSES, LINE_CLASSES, DougaClass
 
 
 def draw(seed: int, height_px: float, turn: float = 0.3, size: int = 256, roll_rad: float = 0.1) -> CelArt:
@@ -70,6 +72,32 @@ def test_without_shadow_there_is_no_shading_on_skin_and_hair() -> None:
     head.draw_front(sheet)
     ids = sheet.resolve().ids
     assert not np.isin(ids, [DougaClass.SHADING_LINE, DougaClass.SHADING_FILL]).any()
+
+
+@pytest.mark.parametrize("outlined", [True, False])
+@pytest.mark.parametrize("inked", [True, False])
+@pytest.mark.parametrize("enclosed", [True, False])
+def test_irises_are_colour_fills_and_whites_only_where_no_line_closes_them(
+    *, outlined: bool, inked: bool, enclosed: bool
+) -> None:
+    look = shaded_look(3)
+    face = replace(look.face, iris_style="flat", iris_outlined=outlined, pupil="round", highlights=0)
+    look = replace(look, face=face, has_shadow=False, has_highlights=False)
+    sheet = Sheet((300, 300))
+    pen = HeadPen(sheet, HeadSpace((150.0, 150.0), 280.0, 0.0, 1, 0.0, 0.0), LineStyle(1.8))
+    skin = pen.area(curves.ellipse((0.0, 0.0), (0.5, 0.5)), look.skin.normal)
+    rng = np.random.default_rng(4)
+    design = replace(design_eyes(rng, look, is_profile=False), white_is_enclosed=enclosed)
+    design = replace(design, iris=replace(design.iris, pupil_inked=inked, rays=0))
+    draw_eye(pen, look, Eye(0.0, 0.0, 0.6, 0.4, 1, 0.0, is_profile=False), design, skin_area=skin)
+    art = sheet.resolve()
+    white = (art.rgb == design.white).all(2) & np.isin(art.ids, AREA_CLASSES)
+    assert white.sum() > 500
+    assert (art.ids[white] == (DougaClass.FLAT if enclosed else DougaClass.COLOR_FILL)).all()
+    iris = (art.rgb == look.eyes.normal).all(2) & np.isin(art.ids, AREA_CLASSES)
+    assert iris.sum() > 500
+    assert (art.ids[iris] == DougaClass.COLOR_FILL).all()
+    assert art.ids[153, 150] == DougaClass.COLOR_FILL  # the pupil
 
 
 def test_small_figures_have_few_trace_lines() -> None:

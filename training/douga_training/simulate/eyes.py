@@ -72,7 +72,7 @@ def design_eyes(rng: np.random.Generator, look: Look, *, is_profile: bool) -> Ey
         spikes=int(rng.choice([0, 1, 2, 3], p=[0.35, 0.2, 0.3, 0.15])),
         white=tint,
         white_shade=mix(tint, mix(look.skin.shade2, (120, 130, 175), 0.55), rng.uniform(0.3, 0.6)),
-        white_is_enclosed=bool(rng.random() < 0.3),
+        white_is_enclosed=bool(rng.random() < 0.75),
         lid_shadow=float(rng.choice([0.0, rng.uniform(0.12, 0.3)], p=[0.25, 0.75])),
         lower_span=(float(rng.uniform(0.0, 0.1)), float(rng.uniform(0.3, 0.95))),
     )
@@ -203,8 +203,8 @@ def _lower_lashes(
 ) -> None:
     """A thin line along the outer part of the lower lid, or all along it to close the white off."""
     face = look.face
-    reach = (0.0, 1.0) if enclosed else design.lower_span
-    pen.line(part(lower, *reach), ink, width=0.55 + 0.4 * face.lower_lash, taper=(0.05, 0.4))
+    reach, thin = ((0.0, 1.0), 0.15) if enclosed else (design.lower_span, 0.4)
+    pen.line(part(lower, *reach), ink, width=0.55 + 0.4 * face.lower_lash, taper=(0.05, thin))
     if pen.px(eye.h) > 26 and face.lower_lash > 0.75:
         hook = np.array(
             [(0.0, 0.0), (eye.side * 0.03 * eye.w, 0.035 * eye.h), (eye.side * 0.05 * eye.w, 0.09 * eye.h)]

@@ -74,12 +74,15 @@ def design_iris(rng: np.random.Generator, look: Look) -> IrisDesign:
 
 
 def draw_iris(pen: HeadPen, look: Look, design: IrisDesign, iris: Iris, white: Area) -> None:
-    """Draw an iris on what the white of the eye still shows."""
+    """Draw an iris on what the white of the eye still shows.
+
+    Iris and pupil are colour fills, inked around or not: areas of another colour inside one outline, the
+    eye's.
+    """
     paint, size_px = look.eyes, pen.px(iris.rx)
     rim = iris.spot(0, 0, 1, 1)
     outlined = look.face.iris_outlined or size_px < 8
-    base = DougaClass.FLAT if outlined else DougaClass.COLOR_FILL
-    pen.tone(white, rim, paint.normal, base, DougaClass.COLOR_EDGE)
+    pen.tone(white, rim, paint.normal, DougaClass.COLOR_FILL, DougaClass.COLOR_EDGE)
     if size_px >= 5:
         _tones(pen, look, design, iris, white)
         _pupil(pen, look, design, iris, white)
@@ -114,7 +117,7 @@ def _tones(pen: HeadPen, look: Look, design: IrisDesign, iris: Iris, white: Area
 
 
 def _pupil(pen: HeadPen, look: Look, design: IrisDesign, iris: Iris, white: Area) -> None:
-    """A black shape with an inked border, or a colour area without one."""
+    """A black shape, with an inked border or without one."""
     if look.face.pupil == "none":
         return
     hole = iris.spot(0, -0.02, *_PUPILS[look.face.pupil])
@@ -123,7 +126,7 @@ def _pupil(pen: HeadPen, look: Look, design: IrisDesign, iris: Iris, white: Area
     if big and not design.pupil_inked:
         pen.colour(white, hole, dark)
         return
-    pen.tone(white, hole, dark, DougaClass.FLAT, None)
+    pen.tone(white, hole, dark, DougaClass.COLOR_FILL, None)
     if big:
         pen.line(hole, dark, width=0.7, within=white, closed=True)
 

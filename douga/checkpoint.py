@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from douga.classes import DougaClass
-from douga.errors import CheckpointError, DeviceError
+from douga.errors import CheckpointError, DeviceError, OutputError
 from douga.frame_io import atomic_path
 from douga.networks.birefnet import BiRefNet, BiRefNetConfig
 from douga.networks.gcn import Gcn, GcnConfig
@@ -131,7 +131,7 @@ def save_network(path: Path, network: nn.Module, info: WeightsInfo, *, half: boo
 
 
 def save_tensors(path: Path, state: Mapping[str, Tensor], info: WeightsInfo, *, half: bool = True) -> None:
-    """`save_network` for a state dict."""
+    """`save_network` for a state dict. Raises OutputError."""
     tensors = {}
     for key, tensor in state.items():
         kept = tensor.detach().cpu().contiguous()
@@ -139,7 +139,10 @@ def save_tensors(path: Path, state: Mapping[str, Tensor], info: WeightsInfo, *, 
         tensors[key] = small if torch.equal(small.isfinite(), kept.isfinite()) else kept
     header = {"format": FORMAT, "classes": info.classes, **asdict(info)}
     with atomic_path(path) as temporary:
-        save_file(tensors, str(temporary), {"douga": json.dumps(header)})
+        try:
+            save_file(tensors, str(temporary), {"douga": json.dumps(header)})
+        except SafetensorError as exc:  # what safetensors makes of a full disk
+            raise OutputError(f"{path}: cannot be written ({in_short(exc)}); make room") from exc
         Path(temporary).chmod(0o644)  # the library writes files that only their owner can read
 
 

@@ -16,7 +16,7 @@ from douga.errors import InputError
 from douga.export.exr import write_exr
 from douga.export.png import encode_png
 from douga.frame_io import read_frame
-from douga.results import are_there, prepare_folder, write_files
+from douga.results import is_there, prepare_folder, write_files
 from douga.types import F32, U8
 
 Rgb = tuple[int, int, int]
@@ -90,11 +90,12 @@ class CutoutFolder:
 
     def has_all(self, name: str) -> bool:
         """Whether every result of the frame is there already."""
-        return are_there(self.paths(name)) and (not self.exr or self._exr_path(name).exists())
+        asked = [*self.paths(name).values(), *([self._exr_path(name)] if self.exr else [])]
+        return all(is_there(path) for path in asked)
 
     def has_any(self, name: str) -> bool:
         """Whether some result of the frame is there already."""
-        return any(path.exists() for path in (*self.paths(name).values(), self._exr_path(name)))
+        return any(is_there(path) for path in (*self.paths(name).values(), self._exr_path(name)))
 
     def write(self, name: str, result: Cutout) -> None:
         """Write a frame's results, each file whole or not at all; without `overwrite` only those not there.
@@ -102,7 +103,7 @@ class CutoutFolder:
         Raises OutputError, which names the file.
         """
         write_files(self.paths(name), self._encoders(result), overwrite=self.overwrite)
-        if self.exr and (self.overwrite or not self._exr_path(name).exists()):
+        if self.exr and (self.overwrite or not is_there(self._exr_path(name))):
             write_exr(self._exr_path(name), result.colours, result.alpha)
 
     def _exr_path(self, name: str) -> Path:

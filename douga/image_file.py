@@ -44,9 +44,9 @@ _DECODERS: dict[str, Callable[..., ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
 }
 _SRGB_GAMMA = range(44000, 47001)  # gAMA holds 100000 / gamma; around 2.2 it means sRGB in practice
-_READABLE_MODES = frozenset(
-    {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "I;16", "I;16B", "I;16L"}
-)
+_READABLE_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK"})
+_UNKNOWN = "unknown pixel mode"  # Pillow of channels and depths that it has no model for
+_PER_PIXEL = 1  # how a TIFF lays out its channels: red, green, blue of a pixel side by side
 
 
 def read_bytes(path: Path) -> bytes:
@@ -94,6 +94,8 @@ def read_frame(path: Path, *, name: str | None = None) -> Frame:
         raise
     # Decoders raise nearly everything on broken data, so all of it is translated here, at the border.
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError) as exc:
+        if _UNKNOWN in str(exc):
+            raise InputError(f"{path}: this kind of {kind} is not read; save it as 8 or 16-bit RGB") from exc
         raise InputError(f"{path}: damaged or cut short ({exc}); copy or export it again") from exc
     # UserWarning: Pillow warns of broken tags, and a program may have turned warnings into errors.
     except (struct.error, MemoryError, ArithmeticError, RuntimeError, UserWarning) as exc:
@@ -110,10 +112,12 @@ def _decode(data: bytes, kind: str, chunks: dict[str, bytes], path: Path, notes:
         profile = _profile(image, notes)
         _note_gamma(chunks, notes)
         orientation = _orientation(image, notes)
-        if _bits(image, kind, chunks) == 16:
+        if (bits := _bits(image, kind, chunks)) == 16:
             pixels = _decode_16(data, image, kind, chunks, path, notes)
             orientation_left = orientation
         else:
+            if image.mode.startswith("I;16"):
+                raise InputError(f"{path}: {bits} bits a channel are not read; save it with 8 or 16")
             if image.mode not in _READABLE_MODES:
                 raise InputError(f"{path}: colour model {image.mode} is not read; save it as 8 or 16-bit RGB")
             image.load()
@@ -153,12 +157,19 @@ def _decode_16(
     photometric = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION, 1)
     if tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,))[0] != 1 or photometric not in (0, 1, 2):
         raise InputError(f"{path}: this kind of 16-bit TIFF is not read; save it as 16-bit RGB or grey")
+    if tags.get(TiffImagePlugin.PLANAR_CONFIGURATION, _PER_PIXEL) != _PER_PIXEL:
+        raise InputError(
+            f"{path}: a 16-bit TIFF with its channels one after the other is not read; save it "
+            "interleaved, channels per pixel"
+        )
     # OpenCV turns some TIFFs upright and fails on others, so the tag is taken away: our own turn follows.
     stored = _without_orientation(data) if kind == "TIFF" else data
     raw = cv2.imdecode(np.frombuffer(stored, np.uint8), cv2.IMREAD_UNCHANGED)
     if raw is None or raw.dtype != np.uint16 or sorted(raw.shape[:2]) != sorted(image.size):
         raise InputError(f"{path}: its 16-bit data cannot be decoded; save it as 8-bit PNG")
     notes.append("16 bits a channel reduced to 8")
+    if photometric == 0:  # white is zero
+        raw = 65535 - raw
     if raw.ndim == 3:
         raw = raw[..., [2, 1, 0, *range(3, raw.shape[2])]]
     if kind == "PNG" and "tRNS" in chunks and (raw.ndim == 2 or raw.shape[2] == 3):

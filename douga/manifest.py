@@ -9,12 +9,13 @@ from typing import Any
 
 from douga import __version__
 from douga.errors import InputError
-from douga.frame_io import atomic_path
+from douga.frame_io import FrameSource, atomic_path
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
 # Settings that ask for more files and change no other; so does a background where there was none.
 _KINDS = ("premultiplied", "exr", "layers")
+_UNTOLD = "made by a run that was killed before it could record it"
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class FrameRecord:
     name: stem of the result files. input: path of the file as it was given. sha256: of that file. seconds:
     from the end of its reading to the last file written. warnings: conversions and findings, for people.
     error: why there are no results. made_with: the run that made them, only where it was another one than the
-    manifest's own.
+    manifest's own, or another command.
     """
 
     name: str
@@ -38,13 +39,16 @@ class FrameRecord:
 
 @dataclass
 class Manifest:
-    """The record of a result folder, over all runs that wrote into it.
+    """The record of a result folder, over all runs of all commands that wrote into it.
 
-    run: version, device, weights and settings of this run. frames: record by frame name.
+    run: command, version, device, weights and settings of this run. frames: record by command and frame name.
+    former: the run before it, where that was of the same command. former_s: when it last told of itself.
     """
 
     run: dict[str, Any]
-    frames: dict[str, FrameRecord] = field(default_factory=dict)
+    frames: dict[tuple[str, str], FrameRecord] = field(default_factory=dict)
+    former: dict[str, Any] | None = None
+    former_s: float = 0.0
 
     @classmethod
     def continuing(cls, folder: Path, run: dict[str, Any]) -> Manifest:
@@ -58,46 +62,83 @@ class Manifest:
             return cls(run)
         try:
             old = json.loads(path.read_text(encoding="utf-8"))
-            former = old["run"]
+            former = {"command": run["command"], **old["run"]}
             records = [FrameRecord(**{**r, "warnings": tuple(r.get("warnings", ()))}) for r in old["frames"]]
+            former_s = path.stat().st_mtime
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise InputError(
                 f"{path} is there but is no manifest of Douga ({exc}); move it away or choose another --out"
             ) from exc
         if what_matters(former) != what_matters(run):
             records = [_dated(record, former) for record in records]
-        return cls(run, {record.name: record for record in records})
+        frames = {(_command_of(record, run), record.name): record for record in records}
+        return cls(run, frames, former if former["command"] == run["command"] else None, former_s)
 
-    def made_otherwise(self, name: str) -> str:
+    def made_otherwise(self, source: FrameSource) -> str:
         """How the results of a frame that are there differ from what this run would make, for people.
 
-        "depth 8, not 16"; empty where they do not, or nothing is known of them.
+        "depth 8, not 16"; empty where they do not, or nothing is known of them. Results without a record are
+        taken for those of the run before this one, which was killed then.
         """
-        record = self.frames.get(name)
-        if record is None or record.error is not None or record.made_with is None:
+        record = self.frames.get((self.run["command"], source.name))
+        if record is None:
+            return "; ".join(_differences(self.former, self.run)) if self.former else ""
+        if record.error is not None:
             return ""
-        return "; ".join(_differences(record.made_with, self.run))
+        told = self._other_input(record, source)
+        if record.made_with is not None:
+            told += _differences(record.made_with, self.run)
+        return "; ".join(told)
+
+    def _other_input(self, record: FrameRecord, source: FrameSource) -> list[str]:
+        """Whether it was made from another file, or from what this one was before."""
+        path = str(source.path)
+        try:
+            may_be = path != record.input or source.path.stat().st_mtime > self.former_s
+            if record.sha256 is None or not may_be or source.sha256() == record.sha256:
+                return []
+        except (OSError, InputError):
+            return []  # a file that cannot be read is told of where it is read
+        return [f"from {record.input}, " + ("as it was before" if path == record.input else f"not {path}")]
 
     def add(self, record: FrameRecord) -> None:
         """Record a frame, in place of what was known of it before."""
-        self.frames[record.name] = record
+        self.frames[self.run["command"], record.name] = record
+
+    def add_untold(self, source: FrameSource) -> None:
+        """Record a frame whose results a killed run left here; nothing where there is a record."""
+        if self.former is None or (self.run["command"], source.name) in self.frames:
+            return
+        record = FrameRecord(source.name, str(source.path), warnings=(_UNTOLD,))
+        same = what_matters(self.former) == what_matters(self.run)
+        self.add(record if same else _dated(record, self.former))
 
     def write(self, folder: Path) -> None:
         """Write manifest.json, whole or not at all. Raises OutputError."""
-        frames = [_without_blanks(asdict(self.frames[name])) for name in sorted(self.frames)]
+        of_name = sorted(self.frames, key=lambda key: (key[1], key[0]))
+        frames = [_without_blanks(asdict(self.frames[key])) for key in of_name]
         text = json.dumps({"format": FORMAT, "run": self.run, "frames": frames}, indent=2, ensure_ascii=False)
         with atomic_path(folder / FILE_NAME) as unfinished:
-            unfinished.write_text(text + "\n", encoding="utf-8")
+            # Bytes of a file's name that are no UTF-8 become escapes that JSON reads back.
+            unfinished.write_bytes((text + "\n").encode("utf-8", errors="backslashreplace"))
 
 
-def describe_run(device: str, weights: dict[str, dict[str, str]], settings: dict[str, Any]) -> dict[str, Any]:
-    """Put together the `run` entry. weights: by stage, each with `name` and `sha256`."""
-    return {"version": __version__, "device": device, "weights": weights, "settings": settings}
+def describe_run(
+    command: str, device: str, weights: dict[str, dict[str, str]], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Put together the `run` entry. command: "cutout". weights: by stage, each with `name` and `sha256`."""
+    return {
+        "command": command,
+        "version": __version__,
+        "device": device,
+        "weights": weights,
+        "settings": settings,
+    }
 
 
 def what_matters(run: dict[str, Any]) -> dict[str, Any]:
     """The part of a run that changes its results: not the device it ran on."""
-    return {key: run.get(key) for key in ("version", "weights", "settings")}
+    return {key: run.get(key) for key in ("command", "version", "weights", "settings")}
 
 
 def _differences(former: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -112,12 +153,17 @@ def _differences(former: dict[str, Any], now: dict[str, Any]) -> list[str]:
                 f"{stage} weights {old['name']} {old['sha256'][:8]}, not {weights['name']} "
                 f"{weights['sha256'][:8]}"
             )
+    before = former.get("settings") or {}
     for key, value in now["settings"].items():
-        old = (former.get("settings") or {}).get(key)
+        old = before.get(key, value)
         is_new_kind = key in _KINDS or (key == "background" and None in (old, value))
         if not is_new_kind and old != value:
             told.append(f"{key} {old}, not {value}")
     return told
+
+
+def _command_of(record: FrameRecord, run: dict[str, Any]) -> str:
+    return str((record.made_with or {}).get("command", run["command"]))
 
 
 def _dated(record: FrameRecord, former: dict[str, Any]) -> FrameRecord:

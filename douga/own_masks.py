@@ -9,6 +9,7 @@ import numpy as np
 
 from douga.errors import InputError, MissingInputError
 from douga.frame_io import read_frame
+from douga.srgb import TRANSPARENT
 from douga.types import CelMask, Frame
 
 
@@ -24,10 +25,14 @@ class OwnMasks:
     def __call__(self, frame: Frame) -> CelMask:
         """Read the mask of a frame: light is cel, dark is not, 128 and above counting as light.
 
-        Raises MissingInputError when the frame has none, InputError when it is in colour or of another size.
+        Raises MissingInputError when the frame has none, InputError when it is in colour, partly transparent
+        or of another size.
         """
         path = self._find(frame.name)
-        rgb = read_frame(path).rgb
+        read = read_frame(path)
+        if TRANSPARENT in read.warnings:
+            raise InputError(f"{path}: the mask has transparent parts; save it without alpha, white is cel")
+        rgb = read.rgb
         height, width = rgb.shape[:2]
         if (height, width) != frame.size_hw:
             raise InputError(

@@ -49,11 +49,11 @@ class ResultFolder:
 
     def has_all(self, name: str) -> bool:
         """Whether every result of the frame is there already."""
-        return are_there(self.paths(name))
+        return all(is_there(path) for path in self.paths(name).values())
 
     def has_any(self, name: str) -> bool:
         """Whether some result of the frame is there already."""
-        return any(path.exists() for path in self.paths(name).values())
+        return any(is_there(path) for path in self.paths(name).values())
 
     def write(self, name: str, result: Reconstruction) -> None:
         """Write a frame's results, each file whole or not at all; without `overwrite` only those not there.
@@ -89,9 +89,12 @@ def prepare_folder(folder: Path, parts: Iterable[Path]) -> None:
         remove_leftovers(part)
 
 
-def are_there(paths: Mapping[str, Path]) -> bool:
-    """Whether all of these files exist."""
-    return all(path.exists() for path in paths.values())
+def is_there(path: Path) -> bool:
+    """Whether there is a file that is no empty one, as a power cut may leave it."""
+    try:
+        return path.stat().st_size > 0
+    except OSError:  # also where it can never be; writing it tells why
+        return False
 
 
 def write_files(
@@ -102,7 +105,7 @@ def write_files(
     paths, encoders: by kind of result. Raises OutputError, which names the file.
     """
     for kind, path in paths.items():
-        if overwrite or not path.exists():
+        if overwrite or not is_there(path):
             data = encoders[kind]()
             with atomic_path(path) as unfinished:
                 unfinished.write_bytes(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from douga.video import VIDEO_SUFFIXES, DecodedFrame, count_frames, decode
 _PATTERN = re.compile(r"%0?(?P<digits>\d*)d|(?P<hashes>#+)|\[(?P<first>\d+)-(?P<last>\d+)\]")
 _MAX_RANGE = 1_000_000
 _LISTED = 3  # names spelled out in a note before it says "and so on"
+_ALL = (0, sys.maxsize)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,11 @@ class FrameSource:
 
     def sha256(self) -> str:
         """Hex digest of the bytes of the file that the frame is in. Raises InputError."""
-        return _sha256(self.path)
+        try:
+            now = self.path.stat()
+            return _sha256(self.path, now.st_mtime_ns, now.st_size)
+        except OSError as exc:
+            raise InputError(f"{self.path}: cannot be read: {exc.strerror or exc}; check the file") from exc
 
 
 @dataclass(frozen=True)
@@ -63,26 +69,34 @@ class Sources:
     _items: tuple[_Item, ...]
     count: int | None
     notes: tuple[str, ...] = ()
+    _numbers: tuple[int, int] = _ALL
 
     def __iter__(self) -> Iterator[FrameSource]:
+        first, last = self._numbers
         for item in self._items:
             if not item.is_video:
                 yield FrameSource(item.name, item.path, partial(_read_image, item))
                 continue
             for decoded in decode(item.path):
+                if decoded.number > last:
+                    break
+                if decoded.number < first:
+                    continue
                 name = f"{item.name}_{decoded.number:06d}"
                 yield FrameSource(name, item.path, partial(_read_decoded, decoded, name, item.note))
 
 
-def open_sources(inputs: Sequence[Path]) -> Sources:
+def open_sources(inputs: Sequence[Path], numbers: tuple[int, int] | None = None) -> Sources:
     """Find the frames in images, folders, numbered sequences and videos.
+
+    numbers: only those whose names end in a number from the first to the last of these.
 
     Folders give their images in natural order (2 before 10), hidden files and other kinds passed over.
     Sequences are written shot.%04d.png, shot.####.png or shot.[0001-0100].png. Video frames are named
     STEM_000001 onwards. Names that clash get their folder or extension, told in the frame's warnings.
     Raises MissingInputError where an input is not there or holds no frame, InputError where it cannot be
-    opened. What is wrong with a single frame is raised when that frame is read, so that the others still
-    finish.
+    opened, or has no number and is asked for by numbers. What is wrong with a single frame is raised when
+    that frame is read, so that the others still finish.
     """
     notes: list[str] = []
     items: list[_Item] = []
@@ -97,9 +111,31 @@ def open_sources(inputs: Sequence[Path]) -> Sources:
             items.append(_Item(path, path.suffix.lower() in VIDEO_SUFFIXES))
     if not items:
         raise MissingInputError("there is no input; name an image, a folder of images, a sequence or a video")
-    counts = [count_frames(item.path) if item.is_video else 1 for item in items]
+    named = _named(items)
+    if numbers is not None:
+        first, last = numbers
+        named = tuple(i for i in named if i.is_video or first <= frame_number(i.name) <= last)
+    counts = [_count(item, numbers or _ALL) for item in named]
     known = [n for n in counts if n is not None]
-    return Sources(_named(items), sum(known) if len(known) == len(counts) else None, tuple(notes))
+    return Sources(named, sum(known) if len(known) == len(counts) else None, tuple(notes), numbers or _ALL)
+
+
+def frame_number(name: str) -> int:
+    """The number at the end of a frame's name: A0012 -> 12. Raises InputError where there is none."""
+    digits = re.search(r"(\d+)$", name)
+    if digits is None:
+        raise InputError(
+            f"{name}: --frames goes by the number at the end of a name, and here is none; leave it out"
+        )
+    return int(digits[1])
+
+
+def _count(item: _Item, numbers: tuple[int, int]) -> int | None:
+    """How many frames of an image or a video bear these numbers, None where a video does not say."""
+    if not item.is_video:
+        return 1
+    there = count_frames(item.path)
+    return None if there is None else max(0, min(there, numbers[1]) - max(1, numbers[0]) + 1)
 
 
 def _read_image(item: _Item) -> Frame:
@@ -115,12 +151,10 @@ def _told(frame: Frame, note: str) -> Frame:
 
 
 @lru_cache(maxsize=8)  # every frame of a video asks for the same file
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as exc:
-        raise InputError(f"{path}: cannot be read: {exc.strerror or exc}; check the file") from exc
+def _sha256(path: Path, mtime_ns: int, size: int) -> str:
+    """Hex digest of a file as it is at this time, of this size. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _files_of(given: Path, notes: list[str]) -> list[Path]:
@@ -151,7 +185,8 @@ def _images_in(folder: Path, notes: list[str]) -> list[Path]:
     if not images:
         kinds = ", ".join(sorted(s[1:] for s in IMAGE_SUFFIXES))
         raise MissingInputError(f"{folder}: there is no image in this folder; expected files of {kinds}")
-    others = [p.name for p in files if p not in set(images)]
+    taken = set(images)
+    others = [p.name for p in files if p not in taken]
     if others:
         notes.append(f"{folder}: passed over {len(others)} entries that are no images ({_some(others)})")
     return images
@@ -195,7 +230,7 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _named(items: Sequence[_Item]) -> tuple[_Item, ...]:
-    """Give every item a name that no other has, case ignored: its stem, or a longer form."""
+    """Give every item a name that no other has, nor a frame of a video, case ignored: its stem, or longer."""
     forms: tuple[Callable[[Path], str], ...] = (
         lambda p: p.stem,
         lambda p: f"{p.stem}_{p.suffix[1:]}",
@@ -205,13 +240,15 @@ def _named(items: Sequence[_Item]) -> tuple[_Item, ...]:
     )
     names: dict[int, str] = {}
     left = list(range(len(items)))
+    stems = "|".join(re.escape(item.path.stem.casefold()) for item in items if item.is_video)
+    of_video = re.compile(rf"(?:{stems})_\d{{6,}}" if stems else r"(?!)")
     for form in forms:
         groups: dict[str, list[int]] = defaultdict(list)
         for i in left:
             groups[form(items[i].path).casefold()].append(i)
         taken = {name.casefold() for name in names.values()}
         for key, group in groups.items():
-            if len(group) == 1 and key not in taken:
+            if len(group) == 1 and key not in taken and not of_video.fullmatch(key):
                 names[group[0]] = form(items[group[0]].path)
         left = [i for i in left if i not in names]
     for i in left:

@@ -63,11 +63,14 @@ def _changes(transform: ImageCms.ImageCmsTransform, mode: str) -> bool:
     return bool(np.abs(before - after).max() > 2)
 
 
+TRANSPARENT = "transparent parts laid over white; a frame has no alpha"
+
+
 def composited_on_white(rgb: U8, alpha: U8, notes: list[str]) -> U8:
     """rgb: (H, W, 3) uint8; alpha: (H, W) uint8, straight. White shows through where alpha is below 255."""
     if alpha.min() == 255:
         return rgb
-    notes.append("transparent parts laid over white; a frame has no alpha")
+    notes.append(TRANSPARENT)
     cover = alpha[..., None].astype(np.uint16)
     mixed = rgb * cover + np.uint16(255) * (255 - cover)  # at most 255 * 255
     return ((mixed + 127) // 255).astype(np.uint8)

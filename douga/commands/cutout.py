@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     results = _result_folder(args)
     for warning in results.background.warnings if results.background else ():
         print(f"note: {warning}", file=sys.stderr)
-    return run_frames(args, results, lambda: load_cutout_equipment(args), _settings(args))
+    return run_frames(args, results, lambda: load_cutout_equipment(args), "cutout", _settings(args))
 
 
 def _result_folder(args: argparse.Namespace) -> CutoutFolder:

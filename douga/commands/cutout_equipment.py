@@ -14,6 +14,7 @@ from douga.commands.equipment import check_server, connect, other_weights
 from douga.commands.session import Equipment
 from douga.cutout import Alpha, Cutout, FindAlpha, cut_out
 from douga.errors import CheckpointError, InputError
+from douga.memory import memory_minded
 from douga.steady import Steady
 from douga.types import Frame
 
@@ -84,8 +85,17 @@ def equip_cutouts(
     """The network on the thread that starts, colours and files on those that finish. jobs: of the latter."""
     # On the CPU the network has the cores.
     in_flight = jobs or (1 if device == "cpu" else os.cpu_count() or 1)
-    start = _steadied(find_alpha) if stabilise else find_alpha
-    return Equipment(start, cut_out, device, weights, in_flight)
+    find = _steadied(find_alpha) if stabilise else find_alpha
+
+    def start(frame: Frame) -> Alpha:
+        with memory_minded(frame):
+            return find(frame)
+
+    def finish(alpha: Alpha) -> Cutout:
+        with memory_minded(alpha.frame):
+            return cut_out(alpha)
+
+    return Equipment(start, finish, device, weights, in_flight)
 
 
 def _steadied(find_alpha: FindAlpha) -> Callable[[Frame], Alpha]:

@@ -44,6 +44,8 @@ def _check_where(args: argparse.Namespace) -> None:
     lonely = [name for name, value in farm.items() if value is not None and args.backend != "ray"]
     if lonely:
         raise InputError(f"{lonely[0]} says something about --backend ray, which is not there; add it")
+    if args.mask is not None and args.weights_cel is not None:
+        raise InputError("--mask is your own stage one, so --weights-cel says nothing; leave one of them out")
     if args.server is not None and args.backend == "ray":
         raise InputError("--server and --backend ray are two places for the same work; choose one of them")
 

@@ -48,46 +48,39 @@ def run_frames(
     args: argparse.Namespace,
     results: Results,
     load_equipment: Callable[[], Equipment],
+    command: str,
     settings: dict[str, Any],
 ) -> int:
     """Take the frames that `args` name through the equipment into the results.
 
-    load_equipment: is called only where there is something to do. settings: for the manifest. Returns 0, or
-    1 when some frames failed, or 2 when all did. Raises DougaError when nothing can be done, OutputError when
-    results cannot be written.
+    load_equipment: is called only where there is something to do. command ("cutout"), settings: for the
+    manifest. Returns 0, or 1 when some frames failed, or 2 when all did. Raises DougaError when nothing can
+    be done, OutputError when results cannot be written.
     """
     from douga.commands.session import Console, Session, Todo
     from douga.frame_io import open_sources
 
-    sources = open_sources([Path(given) for given in args.inputs])
+    sources = open_sources([Path(given) for given in args.inputs], args.frames)
     results.prepare()
-    console = Console(_expected(sources.count, args.frames))
+    console = Console(sources.count)
     for note in sources.notes:
         console.say(f"note: {note}")
-    todo = Todo(sources, args.frames, results)
+    todo = Todo(sources, results)
     if todo.is_empty():
-        return _nothing_to_do(todo, args, settings)
+        return _nothing_to_do(todo, args, command, settings)
     equipment = load_equipment()
     try:
         console.say(f"device: {equipment.device}")
         for note in equipment.notes:
             console.say(f"note: {note}")
-        session = Session(todo, equipment, results, console, settings)
+        session = Session(todo, equipment, results, console, command, settings)
         session.process()
     finally:
         equipment.close()
     return session.conclude()
 
 
-def _expected(count: int | None, numbers: tuple[int, int] | None) -> int | None:
-    """How many frames there will be, at most; None where nobody knows."""
-    if numbers is None:
-        return count
-    asked = numbers[1] - numbers[0] + 1
-    return asked if count is None else min(count, asked)
-
-
-def _nothing_to_do(todo: Todo, args: argparse.Namespace, settings: dict[str, Any]) -> int:
+def _nothing_to_do(todo: Todo, args: argparse.Namespace, command: str, settings: dict[str, Any]) -> int:
     from douga.commands.session import told_of_skipped
     from douga.manifest import Manifest
 
@@ -95,7 +88,7 @@ def _nothing_to_do(todo: Todo, args: argparse.Namespace, settings: dict[str, Any
         wanted = f" numbered {args.frames[0]} to {args.frames[1]}" if args.frames else ""
         look_at = "see --frames and" if args.frames else "look at"
         raise MissingInputError(f"{', '.join(args.inputs)}: no frame{wanted} there; {look_at} the file names")
-    told = told_of_skipped(Manifest.continuing(args.out, {"settings": settings}), todo)
+    told = told_of_skipped(Manifest.continuing(args.out, {"command": command, "settings": settings}), todo)
     print(f"{args.out}: all {len(todo.skipped)} frames are there already; {told}")
     return 0
 

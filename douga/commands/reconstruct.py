@@ -83,7 +83,8 @@ def run(args: argparse.Namespace) -> int:
     from douga.commands.equipment import load_equipment
 
     results = _result_folder(args)
-    return run_frames(args, results, lambda: load_equipment(args, results.settings), _settings(args, results))
+    settings = _settings(args, results)
+    return run_frames(args, results, lambda: load_equipment(args, results.settings), "reconstruct", settings)
 
 
 def _result_folder(args: argparse.Namespace) -> ResultFolder:
@@ -105,8 +106,8 @@ def _result_folder(args: argparse.Namespace) -> ResultFolder:
 def _settings(args: argparse.Namespace, results: ResultFolder) -> dict[str, Any]:
     """What decides how results look, as the manifest records it."""
     return {
-        "palette": results.settings.palette.name,
-        "tga_palette": results.trace_palette.name,
+        "palette": results.settings.palette.label,
+        "tga_palette": results.trace_palette.label,
         "line_width_px": results.settings.line_width_px,
         "tga_line_width_px": results.tga_line_width_px,
         "layers": args.layers,

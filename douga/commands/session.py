@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,10 +15,11 @@ from typing import Any, Protocol, cast
 from tqdm import tqdm
 
 from douga.batch import Limits, Outcome, Source, run_batch
-from douga.errors import DougaError, InputError, OutputError
+from douga.errors import DougaError, OutputError
 from douga.frame_io import FrameSource
 from douga.manifest import FrameRecord, Manifest, describe_run
-from douga.pipeline import Settings, Stages, clean, see
+from douga.memory import memory_minded
+from douga.pipeline import Reconstruction, Seen, Settings, Stages, clean, see
 from douga.types import Frame
 
 _MANIFEST_EVERY_S = 10.0  # so that even a power cut loses little of it
@@ -93,9 +93,16 @@ def equip_locally(
     """The networks on the thread that starts, the cleaning on those that finish. jobs: of the latter."""
     # On the CPU the networks have the cores.
     in_flight = jobs or (1 if device == "cpu" else os.cpu_count() or 1)
-    return Equipment(
-        lambda frame: see(frame, stages), lambda seen: clean(seen, settings), device, weights, in_flight
-    )
+
+    def start(frame: Frame) -> Seen:
+        with memory_minded(frame):
+            return see(frame, stages)
+
+    def finish(seen: Seen) -> Reconstruction:
+        with memory_minded(seen.frame):
+            return clean(seen, settings)
+
+    return Equipment(start, finish, device, weights, in_flight)
 
 
 @dataclass
@@ -120,14 +127,12 @@ class Job:
 class Todo:
     """The frames of a run that are asked for and not there yet; iterate once.
 
-    skipped: names of those that were there, of those looked at so far.
+    skipped: those that were there, of those looked at so far.
     """
 
-    def __init__(
-        self, sources: Iterable[FrameSource], numbers: tuple[int, int] | None, results: Results
-    ) -> None:
-        self.skipped: list[str] = []
-        self._numbers, self._results = numbers, results
+    def __init__(self, sources: Iterable[FrameSource], results: Results) -> None:
+        self.skipped: list[FrameSource] = []
+        self._results = results
         self._jobs: Iterator[Job] = self._select(sources)
 
     def is_empty(self) -> bool:
@@ -143,27 +148,15 @@ class Todo:
 
     def _select(self, sources: Iterable[FrameSource]) -> Iterator[Job]:
         for source in sources:
-            if self._numbers and not self._numbers[0] <= frame_number(source.name) <= self._numbers[1]:
-                continue
             if not self._results.overwrite and self._results.has_all(source.name):
-                self.skipped.append(source.name)
+                self.skipped.append(source)
                 continue
             yield Job(source)
 
 
-def frame_number(name: str) -> int:
-    """The number at the end of a frame's name: A0012 -> 12. Raises InputError where there is none."""
-    digits = re.search(r"(\d+)$", name)
-    if digits is None:
-        raise InputError(
-            f"{name}: --frames goes by the number at the end of a name, and here is none; leave it out"
-        )
-    return int(digits[1])
-
-
 def told_of_skipped(manifest: Manifest, todo: Todo) -> str:
     """How to make frames again that were there already, and whether they look as is asked now."""
-    others = [told for name in todo.skipped if (told := manifest.made_otherwise(name))]
+    others = [told for source in todo.skipped if (told := manifest.made_otherwise(source))]
     again = "--overwrite makes them again"
     return f"{len(others)} of them made otherwise: {others[0]}; {again}" if others else again
 
@@ -218,16 +211,17 @@ class Session:
         equipment: Equipment,
         results: Results,
         console: Console,
+        command: str,
         settings: dict[str, Any],
     ) -> None:
-        """settings: what decides how results look, for the manifest."""
+        """command: "cutout". settings: what decides how results look. Both for the manifest."""
         self._todo = todo
         self._equipment, self._results, self._console = equipment, results, console
         # Beside networks on the CPU: what an ordinary machine can spare.
         self._limits = Limits(equipment.in_flight, _GIB if equipment.device == "cpu" else 4 * _GIB)
-        run = describe_run(equipment.device, equipment.weights, settings)
+        run = describe_run(command, equipment.device, equipment.weights, settings)
         self._manifest = Manifest.continuing(results.folder, run)
-        self._done = 0
+        self._done = self._told = 0
         self._failed: list[str] = []
 
     def process(self) -> None:
@@ -275,8 +269,12 @@ class Session:
     def _asked(self) -> Iterator[Job]:
         """The jobs. Raises OutputError before results of two looks would lie beside each other as one."""
         for job in self._todo:
-            otherwise = self._manifest.made_otherwise(job.name)
-            if otherwise and not self._results.overwrite and self._results.has_any(job.name):
+            if self._results.overwrite or not self._results.has_any(job.name):
+                yield job
+                continue
+            self._manifest.add_untold(job.source)
+            otherwise = self._manifest.made_otherwise(job.source)
+            if otherwise:
                 raise OutputError(
                     f"{self._results.folder}: some results of {job.name} are there, made otherwise "
                     f"({otherwise}); --overwrite makes them again, or choose another --out"
@@ -309,5 +307,8 @@ class Session:
             self._save()
 
     def _save(self) -> None:
+        for source in self._todo.skipped[self._told :]:
+            self._manifest.add_untold(source)
+        self._told = len(self._todo.skipped)
         self._manifest.write(self._results.folder)
         self._saved_s = time.monotonic()

@@ -102,7 +102,6 @@ def _import(args: argparse.Namespace) -> None:
         licence=args.licence,
         source=args.source,
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_tensors(out, found.tensors, info, half=args.half)
     print(f"{len(found.tensors)} tensors of a network of kind {found.kind}: {found.config}")
     if found.left_behind:
@@ -116,7 +115,6 @@ def _mix(args: argparse.Namespace) -> None:
 
     out = _target(args.out.stem, args.out, overwrite=args.overwrite)
     tensors, info = mix_weights(args.first, args.second, args.share)
-    out.parent.mkdir(parents=True, exist_ok=True)
     save_tensors(out, tensors, info)
     print(f"{' and '.join(info.recipe['mixed'])}: stage {info.stage}")
     print(_described(out.stem, out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -49,6 +50,13 @@ class Palette:
     def written(self) -> tuple[Rgb, ...]:
         """The ten colours that drawings are written with, by class id."""
         return tuple(choices[0] for choices in self.colours)
+
+    @property
+    def label(self) -> str:
+        """Its name in a record: with a mark of its colours where it is no preset."""
+        if self.name in preset_names() and self == load_palette(self.name):
+            return self.name
+        return f"{self.name} {hashlib.sha256(repr(self.colours).encode()).hexdigest()[:8]}"
 
 
 def hex_of(colour: Rgb) -> str:

@@ -5,13 +5,13 @@ Torch is imported when they are loaded, not before: the front listens first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from douga.errors import CheckpointError, DougaError, InputError
+from douga.memory import memory_minded
 from douga.shipped import known_weights
 from douga.types import CelMask, Frame
 from douga_server.jobs import Model, Region
@@ -174,7 +174,7 @@ class NetworkStages:
         """See `ServedStages`."""
         from douga.cel import find_cel
 
-        with _short_of_memory(frame):
+        with memory_minded(frame, memory_short):
             return find_cel(frame, self._network(model), region=_box(region), on_step=on_step)
 
     def find_lines(
@@ -183,14 +183,14 @@ class NetworkStages:
         """See `ServedStages`."""
         from douga.lines import find_lines
 
-        with _short_of_memory(frame):
+        with memory_minded(frame, memory_short):
             return find_lines(frame, cel, self._network(model), region=_box(region), on_step=on_step)
 
     def find_alpha(self, frame: Frame, model: Model, on_step: OnStep) -> Alpha:
         """See `ServedStages`."""
         from douga.alpha import find_alpha
 
-        with _short_of_memory(frame):
+        with memory_minded(frame, memory_short):
             return find_alpha(frame, self._network(model), on_step=on_step)
 
     def _network(self, model: Model) -> LoadedNetwork:
@@ -203,23 +203,6 @@ def _name(path: str) -> str:
 
 def _box(region: Region | None) -> tuple[int, int, int, int] | None:
     return None if region is None else (region.x, region.y, region.width, region.height)
-
-
-@contextmanager
-def _short_of_memory(frame: Frame) -> Iterator[None]:
-    """Translate torch's ways of saying that memory is short."""
-    import torch
-
-    try:
-        yield
-        return
-    except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-    except RuntimeError as exc:  # the allocator of the CPU has no class of its own
-        if "can't allocate memory" not in str(exc):
-            raise
-    # Outside of the handlers: the first error's traceback would hold the arrays that there was no room for.
-    raise memory_short(frame)
 
 
 def memory_short(frame: Frame) -> MemoryShortError:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,16 +16,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from douga import __version__
+from douga import __version__, palettes
+from douga.classes import DougaClass
 from douga.cli import main
 from douga.commands import equipment, weights
-from douga.commands.session import Equipment, equip_locally, frame_number
+from douga.commands.session import Equipment, equip_locally
 from douga.errors import InputError
 from douga.fakes import fake_stages
 from douga.own_masks import OwnMasks
-from douga.pipeline import Settings, Stages
+from douga.palettes import hex_of, load_palette
+from douga.pipeline import Probabilities, Settings, Stages
 from douga.shipped import shipped_weights
-from douga.types import Frame
+from douga.types import CelMask, Frame
 
 RESULTS = ("classes/{}.png", "cel_mask/{}.png", "cel/{}.png", "douga/{}.tga", "layers/{}.ora")
 
@@ -237,10 +240,29 @@ def test_a_sequence_keeps_its_names_and_frames_can_be_chosen(tmp_path: Path) -> 
     assert main(["reconstruct", str(shot), "--out", str(tmp_path / "out"), "--frames", "77"]) == 2
 
 
-def test_frame_numbers_come_from_the_end_of_the_name() -> None:
-    assert frame_number("s01_A0012") == 12
-    with pytest.raises(InputError, match="--frames"):
-        frame_number("sample")
+def test_frames_that_are_too_large_for_the_memory_leave_the_others_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_lines(frame: Frame, cel: CelMask) -> Probabilities:
+        if frame.name == "A0002":
+            raise MemoryError
+        return fake_stages().find_lines(frame, cel)
+
+    stages = Stages(fake_stages().find_cel, find_lines)
+    monkeypatch.setattr(equipment, "load_equipment", lambda _, s: equip_locally(stages, s, "cpu", {}))
+    shot, out = _shot(tmp_path / "shot", 3), tmp_path / "out"
+    assert main(["reconstruct", str(shot), "--out", str(out)]) == 1
+    assert "not enough memory for a frame of 64 x 48 px" in _frames(out)["A0002"]["error"]
+    assert [p.stem for p in sorted((out / "classes").iterdir())] == ["A0001", "A0003"]
+
+
+def test_a_name_that_is_no_utf_8_is_recorded(tmp_path: Path) -> None:
+    name = os.fsdecode("\u4f5c\u753b_0001.png".encode("shift_jis"))
+    source, out = tmp_path / name, tmp_path / "out"
+    shutil.copy(_draw(tmp_path / "a.png"), source)
+    assert main(["reconstruct", str(source), "--out", str(out)]) == 0
+    assert _frames(out)[source.stem]["input"] == str(source)
+    assert main(["reconstruct", str(source), "--out", str(out)]) == 0
 
 
 # -- reconstruct: a second run -----------------------------------------------------------------------
@@ -289,6 +311,69 @@ def test_results_of_another_run_say_how_they_were_made(tmp_path: Path) -> None:
     frames = _frames(out)
     assert frames["A0001"]["made_with"]["settings"]["line_width_px"] == 3
     assert "made_with" not in frames["A0002"]
+
+
+def test_a_frame_of_the_same_name_from_elsewhere_is_not_taken_for_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = _shot(tmp_path / "s01", 1) / "A0001.png", _shot(tmp_path / "s02", 1) / "A0001.png"
+    out = tmp_path / "out"
+    main(["reconstruct", str(first), "--out", str(out)])
+    capsys.readouterr()
+    assert main(["reconstruct", str(second), "--out", str(out)]) == 0  # the same drawing in another place
+    assert "otherwise" not in capsys.readouterr().out
+    _draw(second, (10, 20, 200))
+    assert main(["reconstruct", str(second), "--out", str(out)]) == 0
+    assert f"1 of them made otherwise: from {first}, not {second}" in capsys.readouterr().out
+    (out / "cel/A0001.png").unlink()
+    assert main(["reconstruct", str(second), "--out", str(out)]) == 2
+    assert not (out / "cel/A0001.png").exists()
+
+
+def test_a_frame_that_was_drawn_anew_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shot, out = _shot(tmp_path / "shot", 2), tmp_path / "out"
+    main(["reconstruct", str(shot), "--out", str(out)])
+    _draw(shot / "A0002.png", (10, 20, 200))
+    later = time.time() + 10
+    os.utime(shot / "A0002.png", (later, later))
+    capsys.readouterr()
+    main(["reconstruct", str(shot), "--out", str(out)])
+    assert f"1 of them made otherwise: from {shot / 'A0002.png'}, as it was" in capsys.readouterr().out
+
+
+def test_what_a_killed_run_left_is_gone_on_with_but_never_mixed(tmp_path: Path) -> None:
+    shot, out = _shot(tmp_path / "shot", 2), tmp_path / "out"
+    main(["reconstruct", str(shot), "--out", str(out)])
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "frames": []}))  # killed before it told
+    (out / "douga/A0002.tga").unlink()
+    for _ in range(2):  # not the second time either
+        assert main(["reconstruct", str(shot), "--out", str(out), "--palette", "retas"]) == 2
+        assert not (out / "douga/A0002.tga").exists()
+    assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
+    assert (out / "douga/A0002.tga").exists()
+    assert "killed" in _frames(out)["A0001"]["warnings"][0]
+
+
+def test_a_palette_that_was_changed_is_another_one(tmp_path: Path) -> None:
+    shot, out, mine = _shot(tmp_path / "shot", 1), tmp_path / "out", tmp_path / "mine.toml"
+    text = (Path(palettes.__file__).parent / "kugler.toml").read_text()
+    mine.write_text(text)
+    argv = ["reconstruct", str(shot), "--out", str(out), "--palette", str(mine)]
+    assert main(argv) == 0
+    written = load_palette("kugler").written[DougaClass.SHADING_FILL]
+    mine.write_text(text.replace(hex_of(written), "#123456"))
+    (out / "cel/A0001.png").unlink()
+    assert main(argv) == 2
+    assert main([*argv, "--overwrite"]) == 0
+
+
+def test_an_empty_file_is_no_result(tmp_path: Path) -> None:
+    shot, out = _shot(tmp_path / "shot", 1), tmp_path / "out"
+    main(["reconstruct", str(shot), "--out", str(out)])
+    (out / "cel/A0001.png").write_bytes(b"")  # as a power cut may leave it
+    assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
+    assert (out / "cel/A0001.png").stat().st_size > 0
 
 
 def test_whoever_reads_the_output_may_leave_early() -> None:
@@ -376,6 +461,14 @@ def test_a_frame_without_its_own_mask_fails_rather_than_guesses(tmp_path: Path) 
 def test_a_mask_in_colour_is_refused(tmp_path: Path) -> None:
     _draw(tmp_path / "mask.png")
     with pytest.raises(InputError, match="grey"):
+        OwnMasks(tmp_path / "mask.png")(Frame(np.zeros((48, 64, 3), np.uint8), "A7"))
+
+
+def test_a_mask_with_transparent_parts_is_refused(tmp_path: Path) -> None:
+    mask = np.full((48, 64, 2), 255, np.uint8)
+    mask[:20, :, 1] = 0
+    Image.fromarray(mask, "LA").save(tmp_path / "mask.png")
+    with pytest.raises(InputError, match="transparent"):
         OwnMasks(tmp_path / "mask.png")(Frame(np.zeros((48, 64, 3), np.uint8), "A7"))
 
 

@@ -15,13 +15,14 @@ import torch
 from douga.alpha import find_alpha, seen_size
 from douga.checkpoint import LoadedNetwork, WeightsInfo, save_network
 from douga.cli import main
-from douga.commands import cutout_equipment
-from douga.commands.session import Equipment
+from douga.commands import cutout_equipment, equipment
+from douga.commands.session import Equipment, equip_locally
 from douga.cutout import Alpha, cut_out
 from douga.cutout_results import Background
 from douga.cutout_weights import default_model, load_cutout_network
 from douga.errors import CheckpointError, InputError, OutputError
 from douga.export.exr import write_exr
+from douga.fakes import fake_stages
 from douga.frame_io import read_frame
 from douga.inference import predict
 from douga.networks.gcn import Gcn, GcnConfig
@@ -373,6 +374,25 @@ def test_results_of_other_weights_are_told(
     assert "1 of them made otherwise: cutout weights older 01234567, not" in capsys.readouterr().out
     assert main([*command, "--exr"]) == 2
     assert "made otherwise (cutout weights older" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_a_folder_may_hold_the_results_of_two_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        equipment, "load_equipment", lambda _, settings: equip_locally(fake_stages(), settings, "cpu", {})
+    )
+    source, out = draw(tmp_path / "in" / "A0001.png"), tmp_path / "out"
+    for _ in range(2):
+        assert main(["reconstruct", str(source), "--out", str(out), "--layers", "none"]) == 0
+        assert main(["cutout", str(source), "--out", str(out)]) == 0
+        assert "otherwise" not in capsys.readouterr().out
+    assert main(["reconstruct", str(source), "--out", str(out)]) == 0
+    assert {"layers/A0001.ora", "cutout/A0001.png"} <= files(out)
+    cut, drawn = json.loads((out / "manifest.json").read_text())["frames"]
+    assert cut["made_with"]["command"] == "cutout"
+    assert "made_with" not in drawn
 
 
 @pytest.mark.usefixtures("_fake_network")

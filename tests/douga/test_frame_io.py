@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -18,8 +19,10 @@ import av
 import cv2
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image, ImageCms, TiffImagePlugin
 
+from douga import sources
 from douga.errors import DougaError, InputError, MissingInputError, OutputError
 from douga.frame_io import MAX_SIDE_PX, atomic_path, open_sources, read_frame, write_png
 
@@ -171,6 +174,31 @@ def test_16_bit_grey_with_alpha(tmp_path: Path) -> None:
     rows = b"\0" + struct.pack(">4H", 0, 65535, 0, 0)
     (tmp_path / "a.png").write_bytes(_png(2, 1, colour=4, depth=16, rows=rows))
     np.testing.assert_array_equal(read_frame(tmp_path / "a.png").rgb[..., 0], [[0, 255]])
+
+
+def test_16_bit_tiff_with_white_as_zero(tmp_path: Path) -> None:
+    deep = np.array([[0, 65535, 257 * 40]], np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", deep, photometric="miniswhite")
+    np.testing.assert_array_equal(read_frame(tmp_path / "a.tif").rgb[..., 0], [[255, 0, 215]])
+
+
+def test_tiffs_that_would_be_read_wrongly_are_refused(tmp_path: Path) -> None:
+    path, deep = tmp_path / "a.tif", np.zeros((3, 8, 8), np.uint16)
+    tifffile.imwrite(path, deep, photometric="rgb", planarconfig="separate")
+    with pytest.raises(InputError, match=r"a\.tif.*interleaved"):
+        read_frame(path)
+    tifffile.imwrite(
+        path, np.zeros((8, 8, 2), np.uint16), photometric="minisblack", extrasamples=["unassalpha"]
+    )
+    with pytest.raises(InputError, match=r"a\.tif: this kind of TIFF"):
+        read_frame(path)
+    tifffile.imwrite(path, deep[0])
+    twelve = path.read_bytes().replace(
+        struct.pack("<HHIHH", 258, 3, 1, 16, 0), struct.pack("<HHIHH", 258, 3, 1, 12, 0)
+    )
+    path.write_bytes(twelve)
+    with pytest.raises(InputError, match=r"a\.tif.*12 bits"):
+        read_frame(path)
 
 
 def test_exif_orientation_turns_and_tells(tmp_path: Path) -> None:
@@ -630,6 +658,40 @@ def test_undeclared_hd_is_bt709(tmp_path: Path) -> None:
     frame = next(iter(open_sources([path]))).read()
     assert np.abs(frame.rgb[32, 32].astype(int) - COLOURS[0]).max() <= 3
     assert "BT.709 (assumed), limited range (assumed)" in frame.warnings[0]
+
+
+def test_only_the_numbers_asked_for_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _write_video(tmp_path / "clip.mkv", matrix=1, full=False, tagged=False)
+    _save(tmp_path / "A0003.png", RGB)
+    decoded = []
+    decode = sources.decode
+
+    def counted(given: Path) -> Iterator[Any]:
+        for frame in decode(given):
+            decoded.append(frame.number)
+            yield frame
+
+    monkeypatch.setattr(sources, "decode", counted)
+    found = open_sources([path, tmp_path / "A0003.png"], (2, 3))
+    assert found.count == 3
+    assert [source.name for source in found] == ["clip_000002", "clip_000003", "A0003"]
+    assert max(decoded) == 4  # that the last one is past is seen by the next
+    assert open_sources([path], (9, 12)).count == 0
+
+
+def test_frames_without_a_number_cannot_be_asked_for_by_numbers(tmp_path: Path) -> None:
+    _save(tmp_path / "A0003.png", RGB)
+    _save(tmp_path / "title.png", RGB)
+    with pytest.raises(InputError, match="title: --frames"):
+        open_sources([tmp_path], (1, 3))
+
+
+def test_no_image_has_the_name_of_a_videos_frame(tmp_path: Path) -> None:
+    path = _write_video(tmp_path / "shot.mkv", matrix=1, full=False, tagged=False)
+    for name in ("shot_000001.png", "shot_01.png"):
+        _save(tmp_path / name, RGB)
+    named = [s.name for s in open_sources([path, tmp_path / "shot_000001.png", tmp_path / "shot_01.png"])]
+    assert named == [*(f"shot_{n:06d}" for n in range(1, 6)), "shot_000001_png", "shot_01"]
 
 
 def test_bad_videos(tmp_path: Path) -> None:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 
+from douga import checkpoint
 from douga.checkpoint import WeightsInfo, load_network, save_network
 from douga.cli import main
-from douga.errors import CheckpointError
+from douga.errors import CheckpointError, OutputError
 from douga.mixing import mix_weights
 from douga.networks.gcn import Gcn, GcnConfig
 
@@ -56,6 +58,24 @@ def test_stage_one_mixes_with_the_cutout_that_grew_from_it(tmp_path: Path) -> No
         found.load_state_dict(state)
         image = torch.rand(1, 3, 64, 96)
         torch.testing.assert_close(found(image)[:, 0].sigmoid(), asked(image).softmax(1)[:, 1])
+
+
+def test_weights_that_cannot_be_written_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = saved(tmp_path / "old.safetensors", 1)
+    (tmp_path / "file").write_bytes(b"")
+    out = tmp_path / "file" / "mixed.safetensors"
+    assert main(["weights", "mix", str(old), str(old), "--share", "0.5", "--out", str(out)]) == 2
+    assert "a part of its path is a file" in capsys.readouterr().err
+
+    def full(*_: object) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    with pytest.raises(OutputError, match=r"new\.safetensors: cannot be written .*No space left"):
+        saved(tmp_path / "new.safetensors", 2)
+    assert not (tmp_path / "new.safetensors").exists()
 
 
 def test_how_large_the_frame_is_seen_does_not_part_weights(tmp_path: Path) -> None:

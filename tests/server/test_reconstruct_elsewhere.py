@@ -189,6 +189,7 @@ def test_shipped_weights_give_the_same_bytes_here_and_there(
         (("--server", "SERVER", "--weights-lines", "kugler-1"), "fake-lines"),
         (("--token-file", "t"), "--server"),
         (("--replicas", "2"), "--backend ray"),
+        (("--mask", "masks", "--weights-cel", "cel-small"), "--weights-cel says nothing"),
         (("--server", "gpu01"), "HOST:PORT"),
     ],
 )

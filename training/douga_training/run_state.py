@@ -9,7 +9,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from tqdm import tqdm
 
@@ -63,10 +62,7 @@ def save_weights(path: Path, run: Run, recipe: Recipe, learner: Learner) -> None
         learner.licence,
         learner.source,
     )
-    try:
-        save_network(path, run.average, info)
-    except SafetensorError as exc:  # what safetensors makes of a full disk
-        raise OutputError(f"{path}: cannot be written ({in_short(exc)}); make room") from exc
+    save_network(path, run.average, info)
 
 
 def written(write: Callable[[], None], *, must: bool = False) -> bool:

@@ -159,7 +159,7 @@ def probe_sequence(
     results = ResultFolder(out, settings, load_palette("retas"))
     equipment = equip_locally(loaded.stages, settings, loaded.device, loaded.weights, None)
     results.prepare()
-    session = Session(Todo(sources, None, results), equipment, results, Console(sources.count), {})
+    session = Session(Todo(sources, results), equipment, results, Console(sources.count), "reconstruct", {})
     begun_s = time.perf_counter()
     session.process()
     return {"frames_per_s": int(count) / (time.perf_counter() - begun_s), "peak_mib": peak_bytes() / _MIB}

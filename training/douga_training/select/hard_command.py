@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import glob
 import io
 import sys
 from dataclasses import dataclass
@@ -104,8 +105,9 @@ def _truth_of(source: FrameSource) -> Path | None:
     """gt/NAME.* beside an im/ that the picture lies in."""
     if source.path.parent.name != IMAGES:
         return None
-    found = sorted((source.path.parent.parent / ALPHAS).glob(f"{source.path.stem}.*"))
-    return next((path for path in found if path.suffix.lower() in IMAGE_SUFFIXES), None)
+    stem = source.path.stem
+    found = sorted((source.path.parent.parent / ALPHAS).glob(f"{glob.escape(stem)}.*"))
+    return next((p for p in found if p.stem == stem and p.suffix.lower() in IMAGE_SUFFIXES), None)
 
 
 def _grey(alpha: Frame, path: Path) -> U8:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from douga_training.simulate.look import make_look, make_style
 from douga_training.simulate.pen import Pen
 from douga_training.simulate.poses import POSES, build_skeleton, choose_pose, measures
 from douga_training.simulate.sheet import CelArt, Sheet
+from douga_training.simulate.torso import Torso
+from douga_training.simulate.trimmings import draw_buttons
 from numpy.typing import NDArray
 
 from douga.classes import DougaClass
@@ -106,6 +110,20 @@ def test_back_figure_shows_no_eyes_but_hair() -> None:
     ids = sheet.resolve().ids
     assert ids[75:110].any()
     assert not np.isin(ids[60:100], (DougaClass.COLOR_FILL, DougaClass.COLOR_EDGE)).any()
+
+
+def test_buttons_of_the_garments_own_paint_are_inked() -> None:
+    for own in (True, False):
+        p = pen(120)
+        p.unit_px = 64.0  # a medium shot, where buttons are mostly areas of another colour
+        down_the_middle = SimpleNamespace(unit_px=64.0, at=lambda _, t: np.array([60.0, 120.0 * t]))
+        base = p.fill(rectangle(0, 0, 120, 120), p.look.shirt)
+        paint = p.look.shirt if own else p.look.accent
+        draw_buttons(p, cast(Torso, down_the_middle), paint, base, 0.2, 0.8)
+        p.finish()
+        ids = p.sheet.resolve().ids[4:-4, 4:-4]
+        assert np.isin(ids, (DougaClass.COLOR_FILL, DougaClass.COLOR_EDGE)).any() != own
+        assert (ids == DougaClass.VISIBLE_LINE).any() == own
 
 
 def test_unknown_pose_is_named_in_the_error() -> None:

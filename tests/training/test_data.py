@@ -187,7 +187,16 @@ def test_windows_look_for_each_rare_class_that_is_there() -> None:
     assert not _rare(np.zeros((80, 80), np.uint8), rng).any()
 
 
-def test_found_masks_are_those_of_stage_one_and_found_once(scenes: Path, tmp_path: Path) -> None:
+def stop_at_png(path: Path, data: bytes) -> None:
+    """Writes other files, and then Ctrl-C comes."""
+    if path.suffix == ".png":
+        raise KeyboardInterrupt
+    path.write_bytes(data)
+
+
+def test_found_masks_are_those_of_stage_one_and_found_once(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = shutil.copytree(scenes, tmp_path / "scenes")
     assert found_masks.main([str(folder)]) == 0
     network = load_network("cel-small", "cpu")
@@ -209,7 +218,13 @@ def test_found_masks_are_those_of_stage_one_and_found_once(scenes: Path, tmp_pat
     kept.unlink()
     assert found_masks.main([str(folder)]) == 2
     assert not kept.exists()
-    assert found_masks.main([str(folder), "--overwrite"]) == 0
+    stale = folder / "broadcast" / "found_mask" / "000005.png"
+    stale.write_bytes(b"of other weights")
+    monkeypatch.setattr(found_masks, "write_whole", stop_at_png)
+    assert found_masks.main([str(folder), "--overwrite"]) == 130
+    assert not stale.exists()  # or it would pass for one of the weights that the folder now names
+    monkeypatch.undo()
+    assert found_masks.main([str(folder)]) == 0  # goes on without --overwrite
     assert kept.exists()
     kept.write_bytes(b"no picture")
     scene = SceneFolder(folder, ["000004"])

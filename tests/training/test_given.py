@@ -63,6 +63,15 @@ def test_the_smaller_side_of_other_trace_lines_is_toned(trace: DougaClass, fill:
     assert tuple(art.rgb[19, 19]) != tuple(art.rgb[9, 9])
 
 
+def test_a_colour_area_never_has_the_paint_beside_it() -> None:
+    ids = boxes(DougaClass.COLOR_EDGE)
+    ids[15:24, 15:24] = DougaClass.COLOR_FILL
+    for seed in range(40):
+        art = paint_drawing(ids, np.random.default_rng(seed), swatches=[RED, BLUE])
+        assert tuple(art.rgb[19, 19]) != tuple(art.rgb[9, 9])
+        assert art.ids[14, 19] == DougaClass.COLOR_EDGE
+
+
 def test_given_fills_are_kept_and_share_the_swatch_of_their_neighbour() -> None:
     ids = boxes()
     ids[15:24, 15:24] = DougaClass.SHADING_FILL

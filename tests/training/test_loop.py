@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -21,11 +22,13 @@ from douga_training import validate
 from douga_training.data import Samples
 from douga_training.folders import open_folders
 from douga_training.learners.gcn import GcnLearner
-from douga_training.loop import SCORES, train
+from douga_training.logs import SCORES
+from douga_training.loop import train
 from douga_training.recipe import Recipe
 from douga_training.run_state import BEST, LAST, RESUME
 from douga_training.schedule import learning_rate
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from douga.checkpoint import load_network
 from douga.errors import CheckpointError, RecipeError
@@ -247,6 +250,29 @@ def test_the_best_weights_are_kept_beside_the_last(
     train(recipe_of(scenes, out, steps=3, validate_every=1, checkpoint_every=3))
     assert load_network(out / BEST, "cpu").info.step == 2
     assert load_network(out / LAST, "cpu").info.step == 3
+
+
+def test_a_disk_that_is_full_for_a_while_ends_no_run(
+    scenes: Path, out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(SummaryWriter, "add_scalar", full)
+    (out / "scores.jsonl").mkdir(parents=True)  # cannot be written to either
+    train(recipe_of(scenes, out, steps=2, validate_every=1))
+    assert (out / "last.safetensors").is_file()
+    told = capsys.readouterr().out
+    assert told.count("TensorBoard's files cannot be written (No space left on device)") == 1
+    assert "scores.jsonl: cannot be written" in told
+
+
+def test_a_line_of_scores_that_was_cut_short_is_left_out(scenes: Path, out: Path) -> None:
+    train(recipe_of(scenes, out, steps=2, validate_every=1))
+    with (out / "scores.jsonl").open("a") as file:
+        file.write('{"step": 3, "ti')
+    train(recipe_of(scenes, out, steps=3, validate_every=1))
+    assert score_steps(out) == [1, 2, 3]
 
 
 def test_a_run_starts_from_given_weights(scenes: Path, out: Path) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from douga_training.augment import over_background
 from douga_training.simulate import command, store
 from douga_training.simulate.alike import in_colour_of
+from douga_training.simulate.colours import swatch
 from douga_training.simulate.compositing import Compositing, over, sample_compositing
 from douga_training.simulate.layout import SHOTS, sample_layout
 from douga_training.simulate.production import (
@@ -188,6 +191,22 @@ def test_how_many_backgrounds_are_alike_changes_nothing_else() -> None:
     assert 1 <= sum(shares) <= 14
 
 
+@pytest.mark.parametrize("plain", [Compositing(cel_motion_px=9), Compositing(cel_scale=0.6)])
+def test_a_cel_and_its_alpha_over_their_background_are_the_frame_again(plain: Compositing) -> None:
+    made = composite_scene(replace(draw_scene(12, SIZE, book=0.0), settings=plain))
+    soft = (made.alpha > 0) & (made.alpha < 255)
+    assert soft.sum() > 300
+    again = over_background(made.cel, made.alpha, made.background).astype(int)
+    assert np.abs(again - made.frame)[soft].mean() < 2
+
+
+def test_the_shadows_of_dark_paints_can_be_seen() -> None:
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        paint = swatch(rng, rng.random(), rng.random(), float(rng.uniform(0.04, 1.0)))
+        assert np.abs(np.subtract(paint.normal, paint.shade)).max() >= 6
+
+
 def test_most_lossless_frames_keep_the_exact_paints() -> None:
     kept = [sample_compositing(stream(seed, Part.COMPOSITING)).keeps_cel_colours for seed in range(400)]
     assert 0.6 <= np.mean(kept) <= 0.72
@@ -352,6 +371,28 @@ def test_class_maps_are_indexed_pngs_that_keep_every_id(tmp_path: Path) -> None:
     ids = np.arange(10, dtype=np.uint8).reshape(2, 5)
     store.write_whole(tmp_path / "classes" / "a.png", store.indexed_png_bytes(ids))
     assert np.array_equal(store.read_image(tmp_path, "classes", "a"), ids)
+
+
+def test_a_production_that_is_drawn_again_leaves_nothing_of_the_one_before(tmp_path: Path) -> None:
+    job = command.Job(tmp_path, (64, 36), with_broadcast=True)
+    command.render(job, [1, 2], progress=False)
+    for part in (tmp_path, tmp_path / "broadcast"):
+        (part / "found_mask").mkdir()
+        (part / "found_mask" / "000001.png").write_bytes(b"of the frame before")
+    command.render(replace(job, with_broadcast=False, overwrite=True), [1], progress=False)
+    left = {p.relative_to(tmp_path).parent.as_posix() for p in tmp_path.rglob("000001.png")}
+    assert left == set(store.KINDS)
+    assert (tmp_path / "broadcast/frame/000002.png").exists()
+
+
+def test_what_a_killed_run_did_not_tell_of_is_drawn_again(tmp_path: Path) -> None:
+    job = command.Job(tmp_path, (64, 36))
+    command.render(job, [1, 2], progress=False)
+    index = json.loads((tmp_path / "simulation.json").read_text())
+    del index["frames"]["000002"]
+    (tmp_path / "simulation.json").write_text(json.dumps(index))
+    assert command.render(job, [1, 2], progress=False) == 1
+    assert set(json.loads((tmp_path / "simulation.json").read_text())["frames"]) == {"000001", "000002"}
 
 
 def test_bad_folders_and_files_are_named(tmp_path: Path) -> None:

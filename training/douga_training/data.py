@@ -39,6 +39,7 @@ from douga_training.simulate.production import broadcast_scene, composite_scene,
 from douga_training.simulate.store import BROADCAST
 
 U8 = NDArray[np.uint8]
+_WHOLE_WH = (320, 180)  # enough of a frame to tell day from night
 # First numbers of the samples that are not trained on, far from those that are.
 VALIDATION = 1 << 32
 COUNTING = 1 << 33
@@ -151,10 +152,10 @@ class Samples(Dataset[dict[str, Tensor]]):
     def _cropped(self, picture: Picture, rng: np.random.Generator) -> dict[str, Tensor]:
         """A crop at native resolution, for networks whose context road sees no more than that."""
         side = self.recipe.crop_px
-        whole = picture.rgb
+        whole = cv2.resize(picture.rgb, _WHOLE_WH, interpolation=cv2.INTER_AREA)
         x, y = _spot(picture.mask, side, side, rng)
         picture = self._changed(picture.part(x, y, side, side), rng)
-        (rgb,) = self._coloured([picture.rgb], rng)
+        rgb, whole = self._coloured([picture.rgb, whole], rng)
         if self.recipe.stage == "cel":  # as stage one looks at frames in use
             rgb = lifted(rgb, like=whole)
         return {"image": self._tensor(rgb, self._given_mask(picture, rng)), "ids": self._truth(picture)}

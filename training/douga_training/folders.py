@@ -39,6 +39,15 @@ def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
     return folders, held
 
 
+def count_found(folders: list[SceneFolder]) -> str:
+    """How many frames can be shown with the mask that stage one found, for people."""
+    each = [(folder, sum(folder.has(i, FOUND) for i in range(len(folder)))) for folder in folders]
+    there, total = sum(count for _, count in each), sum(map(len, folders))
+    lacking = ", ".join(str(folder.folder) for folder, count in each if count < len(folder))
+    more = f"; find more with python -m douga_training.found_masks, in {lacking}" if lacking else ""
+    return f"{there} of {total} frames have a mask that stage one found{more}"
+
+
 def _held(recipe: Recipe, given: list[Path], folders: list[SceneFolder]) -> list[SceneFolder]:
     """What is judged by: the folder named for it, or each val/ beside a train/, or the last frames."""
     if recipe.validation:

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"found_masks: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("found_masks: stopped; the same command goes on from there", file=sys.stderr)
+        print("found_masks: stopped; the same command without --overwrite goes on", file=sys.stderr)
         return 130
     return 0
 
@@ -70,14 +70,14 @@ def _find(args: argparse.Namespace) -> None:
     use_threads(args.threads)
     device = str(choose_device(args.device))
     network = load_network(args.cel, device)
+    for folder in args.folders:
+        _sign(folder, network.sha256, overwrite=args.overwrite)
     asked = [
         (source, target)
         for folder in args.folders
         for source, target in _frames(folder)
         if args.overwrite or not _is_current(target, source)
     ]
-    for folder in args.folders:
-        _sign(folder, network.sha256, overwrite=args.overwrite)
     print(f"{args.cel} on {device}, {len(asked)} masks to find")
     for source, target in tqdm(asked, desc="stage one", unit="frame", disable=None):
         write_whole(target, png_bytes(find_cel(read_frame(source), network).mask))
@@ -97,10 +97,19 @@ def _is_current(mask: Path, frame: Path) -> bool:
 
 
 def _sign(folder: Path, sha256: str, *, overwrite: bool) -> None:
-    """Write down whose masks these are. Raises InputError where the folder has those of other weights."""
+    """Write down whose masks these are; those of other weights are removed where they may be.
+
+    Raises InputError where the folder has those of other weights and they may not.
+    """
     path = folder / FOUND / _BY
-    if path.is_file() and not overwrite and json.loads(path.read_text("utf-8")).get("sha256") != sha256:
-        raise InputError(f"{folder / FOUND}: has masks of other weights; give --overwrite to find all anew")
+    if path.is_file() and json.loads(path.read_text("utf-8")).get("sha256") != sha256:
+        if not overwrite:
+            raise InputError(
+                f"{folder / FOUND}: has masks of other weights; give --overwrite to find all anew"
+            )
+        for root in (folder, folder / BROADCAST):
+            for mask in (root / FOUND).glob("*.png"):
+                mask.unlink()
     write_whole(path, json.dumps({"sha256": sha256}).encode())
 
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -21,19 +18,17 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from douga.checkpoint import choose_device
-from douga.errors import DougaError, OutputError, RecipeError
-from douga.frame_io import atomic_path
+from douga.errors import DougaError, RecipeError
 from douga_training.data import Numbers, Samples, batches
-from douga_training.folders import open_folders
+from douga_training.folders import count_found, open_folders
 from douga_training.interrupt import Interrupted, stop_between_steps
 from douga_training.learners import Learner, learner_of
 from douga_training.learners.isnet import masks_recipe
+from douga_training.logs import Logs
 from douga_training.raw_cache import SceneFolder
 from douga_training.recipe import Recipe, parse_arguments
 from douga_training.run_state import BEST, LAST, RESUME, Run, resume, save_weights, write_checkpoint, written
 from douga_training.schedule import epoch_steps, in_steps, learning_rate
-
-SCORES = "scores.jsonl"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,18 +101,20 @@ def _train(
     loader = iter(
         batches(samples, Numbers(run.step, recipe.steps, recipe.batch, rank, world), recipe.workers)
     )
-    writer = _open_logs(out, run.step) if rank == 0 else None
+    logs = Logs(out, run.step) if rank == 0 else None
     if rank == 0:
         frames = f"{samples.total} frames" if recipe.simulated < 1 else "frames drawn on the fly"
         print(f"douga: {recipe.stage} on {device}, {frames}, step {run.step} of {recipe.steps} -> {out}")
+        if recipe.found_masks:
+            print(f"douga: {count_found(folders)}")
         if run.step >= recipe.steps:
             print("douga: nothing is left to do; more --steps go on from here, --fresh begins anew")
     progress = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=rank != 0, mininterval=5.0)
     scores: dict[str, float] = {}
     with progress:
         if judged and recipe.init_from and run.step == 0 and rank == 0:
-            scores = _validate(recipe, learner, run, judged, device, writer)  # never worse than the start
-        stop = _is_enough(recipe, run)
+            scores = _validate(recipe, learner, run, judged, device, logs)  # never worse than the start
+        stop = _agree(_is_enough(recipe, run), device, world)
         while run.step < recipe.steps and not stop:
             run.network.train()
             rate = learning_rate(recipe, run.step, epoch)
@@ -140,12 +137,13 @@ def _train(
             progress.update()
             if run.step % 10 == 0:
                 progress.set_postfix(loss=f"{loss.item():.3f}", refresh=False)
-                _log(writer, run.step, loss=loss.item(), learning_rate=rate, gradient_norm=norm.item())
+                if logs:
+                    logs.trained(run.step, loss=loss.item(), learning_rate=rate, gradient_norm=norm.item())
 
             done = run.step == recipe.steps
             if judged and (done or run.step % recipe.validate_every == 0):
                 if rank == 0:
-                    scores = _validate(recipe, learner, run, judged, device, writer)
+                    scores = _validate(recipe, learner, run, judged, device, logs)
                 stop = _agree(_is_enough(recipe, run), device, world)
             last = done or stop or asked.is_set()
             if rank == 0 and (last or run.step % recipe.checkpoint_every == 0):
@@ -154,8 +152,8 @@ def _train(
                 break
         if stop and rank == 0:
             tqdm.write(f"douga: {_why(recipe, run)}; stopped at step {run.step}")
-    if writer:
-        writer.close()
+    if logs:
+        logs.close()
     if asked.is_set() and run.step < recipe.steps:
         raise Interrupted(run.step)
     return scores
@@ -236,49 +234,20 @@ def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
 
 @torch.inference_mode()
 def _validate(
-    recipe: Recipe, learner: Learner, run: Run, judged: Samples, device: torch.device, writer: Any
+    recipe: Recipe, learner: Learner, run: Run, judged: Samples, device: torch.device, logs: Logs | None
 ) -> dict[str, float]:
     """Score the averaged weights, log it, and keep them where they are the best so far."""
     run.average.eval()
     loader = batches(judged, judged.judging(), 0)
     scores = learner.scores(run.average, loader, device)
     tqdm.write(f"step {run.step}: " + ", ".join(f"{key} {value:.3f}" for key, value in scores.items()))
-    with open(Path(recipe.out) / SCORES, "a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": run.step, "time": round(time.time()), **scores}) + "\n")
-    if writer:
-        for key, value in scores.items():
-            writer.add_scalar(f"validation/{key}", value, run.step)
-        picture = learner.picture(run.average, next(iter(loader)), device)
-        writer.add_image("validation/input, answer, truth", picture, run.step, dataformats="HWC")
+    if logs:
+        logs.judged(run.step, scores, lambda: learner.picture(run.average, next(iter(loader)), device))
     run.stale += 1
     save = partial(save_weights, Path(recipe.out) / BEST, run, recipe, learner)
     if scores["score"] > run.best and written(save):
         run.best, run.stale = scores["score"], 0
     return scores
-
-
-def _open_logs(out: Path, step: int) -> Any:
-    """TensorBoard's writer, and the list of scores without those of steps that are still to come (again)."""
-    from torch.utils.tensorboard import SummaryWriter
-
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        if (out / SCORES).is_file():
-            lines = (out / SCORES).read_text("utf-8").splitlines(keepends=True)
-            kept = "".join(line for line in lines if 0 < step >= json.loads(line)["step"])
-            with atomic_path(out / SCORES) as temporary:
-                temporary.write_text(kept, "utf-8")
-        return SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
-    except OSError as exc:
-        raise OutputError(f"{out}: cannot be written ({exc.strerror}); choose another --out") from exc
-    except (ValueError, KeyError) as exc:
-        raise OutputError(f"{out / SCORES}: not a list of scores ({exc}); move it away") from exc
-
-
-def _log(writer: Any, step: int, **values: float) -> None:
-    if writer:
-        for key, value in values.items():
-            writer.add_scalar(f"train/{key}", value, step)
 
 
 # -- several processes

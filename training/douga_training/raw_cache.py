@@ -14,11 +14,11 @@ from PIL import Image, UnidentifiedImageError
 from douga.atomic import atomic_path
 from douga.classes import NUM_CLASSES
 from douga.errors import InputError
-from douga_training.simulate.store import BROADCAST, is_written, read_image, stems
+from douga_training.simulate.store import BROADCAST, FOUND, is_written, read_image, stems
 
 U8 = NDArray[np.uint8]
 CACHE = ".raw"
-FOUND, FOUND_IN_TWIN = "found_mask", "found_mask_broadcast"  # what stage one finds: see `found_masks`
+FOUND_IN_TWIN = f"{FOUND}_broadcast"
 # Kinds that lie elsewhere than in a folder of their name.
 _ELSEWHERE = {BROADCAST: f"{BROADCAST}/frame", FOUND_IN_TWIN: f"{BROADCAST}/{FOUND}"}
 _ORIENTATION, _ON_ITS_SIDE = 0x0112, 5  # of EXIF: the entry, and the first value that swaps the sides

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from douga.errors import OutputError
 from douga_training.ablate.plan import Plan, Variant
-from douga_training.loop import SCORES, train
+from douga_training.logs import SCORES
+from douga_training.loop import train
 from douga_training.recipe import Recipe
 from douga_training.run_state import RESUME
 

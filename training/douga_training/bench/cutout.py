@@ -142,8 +142,9 @@ def _frames(args: argparse.Namespace) -> tuple[Path, list[str]]:
     drawings = read_drawings(args.real) if real and args.real.is_dir() else []
     if real and not drawings:
         print(f"cutout: SKIPPED real drawings, there are none at {args.real}; see --real", file=sys.stderr)
-    folder = args.build / cutout_frames.key()
-    stems = cutout_frames.build(folder, cutout_frames.cutout_exam(drawn, real), drawings)
+    exam = cutout_frames.cutout_exam(drawn, real)
+    folder = args.build / cutout_frames.key(cutout_frames.cutout_exam(), drawings)
+    stems = cutout_frames.build(folder, exam, drawings)
     if not stems:
         raise InputError(f"{args.real}: no real drawings there, and --frames 0 leaves nothing else")
     return folder, stems

@@ -22,8 +22,7 @@ from douga_training.simulate.production import Production, Scene, composite_scen
 
 DRAWN, REAL_FRAMES = 16, 10
 _DRAWN_SEED, _REAL_SEED = 8100, 8900
-_SOURCES = ("exam/shapes", "exam/figures", "exam/plates", "exam/frames", "exam/soft", "bench/cutout_frames",
-            "simulate/film", "simulate/motion", "simulate/compositing", "simulate/broadcast")  # fmt: skip
+_SOURCES = ("exam/soft", "bench/cutout_frames", "simulate/film", "simulate/motion")  # beside the exam's own
 
 
 def cutout_exam(drawn: int = DRAWN, real: int = REAL_FRAMES) -> Exam:
@@ -33,11 +32,11 @@ def cutout_exam(drawn: int = DRAWN, real: int = REAL_FRAMES) -> Exam:
     return replace(recipe.read_exam(), questions=tuple(asked))
 
 
-def key() -> str:
+def key(exam: Exam, drawings: Sequence[Material]) -> str:
     """Start of a hash over what decides a frame's bytes, besides the libraries."""
     package = Path(__file__).parents[1]
-    told = b"\0".join((package / f"{name}.py").read_bytes() for name in _SOURCES)
-    return hashlib.sha256(told).hexdigest()[:10]
+    told = [exam.key(drawings).encode(), *((package / f"{name}.py").read_bytes() for name in _SOURCES)]
+    return hashlib.sha256(b"\0".join(told)).hexdigest()[:10]
 
 
 def build(folder: Path, exam: Exam, drawings: Sequence[Material]) -> list[str]:

@@ -26,6 +26,7 @@ _SOURCES = (
     *(
         f"simulate/{name}"
         for name in (
+            "colours",
             "sheet",
             "material",
             "given_cel",

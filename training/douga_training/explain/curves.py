@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from douga.classes import DougaClass
 from douga.errors import InputError, MissingInputError
 from douga.types import U8
-from douga_training.loop import SCORES
+from douga_training.logs import SCORES
 
 Points = list[tuple[float, float]]
 _INK, _SOFT, _GRID, _PAPER = "#2b2d31", "#6b7078", "#e2e3e6", "#ffffff"

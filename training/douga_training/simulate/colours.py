@@ -9,6 +9,8 @@ import numpy as np
 
 from douga_training.simulate.sheet import Rgb
 
+_LEAST_STEP = 7  # of 255, from a paint to its shadow: less could not be seen
+
 
 @dataclass(frozen=True)
 class Swatch:
@@ -48,13 +50,14 @@ def swatch(
     """Make the paints of a material from its normal colour.
 
     Shadows are darker, a little more saturated and turned towards blue or violet; highlights lighter and
-    turned towards yellow. Very dark and very light paints keep a visible step. line_kind: "black", "dark"
+    turned towards yellow. The shadows of very dark paints keep a visible step. line_kind: "black", "dark"
     (nearly black, tinted) or "tint" (a dark shade of the paint).
     """
     cool = rng.uniform(0.62, 0.8)
     step = rng.uniform(0.0, 0.045)
-    drop = rng.uniform(0.62, 0.9)
-    drop2 = drop * rng.uniform(0.6, 0.85)
+    least = _LEAST_STEP / max(255 * value, 1.0)
+    drop = max(min(rng.uniform(0.62, 0.9), 1 - least), 0.0)
+    drop2 = max(min(drop * rng.uniform(0.6, 0.85), drop - least), 0.0)
     more = rng.uniform(0.0, 0.14) if saturation > 0.05 else rng.uniform(0.02, 0.14)
     shade_hue = _towards(hue, cool, step) if saturation > 0.05 else cool
     normal = rgb_of(hue, saturation, value)

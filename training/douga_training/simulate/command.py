@@ -194,7 +194,9 @@ def render(job: Job, seeds: Iterable[int], *, workers: int = 1, progress: bool =
     This is how a training cache is made; it can be stopped at any time and run again, and several runs with
     different seeds may write to one folder.
     """
-    wanted = [s for s in seeds if job.overwrite or not _is_there(job, s)]
+    # What a killed run drew and did not tell of in the index is drawn again.
+    told = {} if job.overwrite else store.read_index(job.out)
+    wanted = [s for s in seeds if f"{s:06d}" not in told or not _is_there(job, s)]
     pending: dict[str, Any] = {}
     for name, meta in tqdm(
         _results(job, wanted, workers), total=len(wanted), unit="frame", disable=not progress

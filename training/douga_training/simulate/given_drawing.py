@@ -186,11 +186,17 @@ def _paints(
     chosen = rng.integers(0, len(swatches), len(group))[group]
     _absorb_slivers(areas, group, chosen)
     other = rng.integers(1, max(len(swatches), 2), len(group))
+    beside = [{int(own)} for own in chosen]  # swatches that a colour area could not be told from
+    for a, b, line in areas.borders:
+        if line == DougaClass.COLOR_EDGE:
+            beside[a].add(int(chosen[b]))
+            beside[b].add(int(chosen[a]))
     paints = np.full((len(group), 3), 255, np.uint8)
     for k in range(1, len(group)):
         own = int(chosen[k])
-        if tones[k] == _OTHER and len(swatches) > 1:
-            paints[k] = swatches[(own + int(other[k])) % len(swatches)].normal
+        free = [i for i in range(len(swatches)) if i not in beside[k]]
+        if tones[k] == _OTHER and free:
+            paints[k] = swatches[free[int(other[k]) % len(free)]].normal
         else:
             s = swatches[own]
             paints[k] = (s.normal, s.shade, s.shade2, s.light, s.light)[tones[k]]

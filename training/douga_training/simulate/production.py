@@ -373,7 +373,7 @@ def truth_of(art: CelArt, book_alpha: U8 | None) -> tuple[U8, U8, U8, U8]:
 def _label(scene: Scene, frame: U8, art: CelArt) -> Production:
     book_alpha = scene.book[1] if scene.book is not None else None
     classes, cel_mask, alpha, book_mask = truth_of(art, book_alpha)
-    cel = np.dstack([scene.art.rgb, scene.art.alpha])
-    cel[scene.art.alpha == 0] = 0
+    cel = np.dstack([art.rgb, art.alpha])
+    cel[art.alpha == 0] = 0
     name = f"{scene.seed:06d}"
     return Production(frame, classes, cel_mask, alpha, book_mask, scene.plate, cel, name, scene.meta)

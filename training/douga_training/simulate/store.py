@@ -34,6 +34,7 @@ TRUTH_KINDS = ("classes", "cel_mask", "alpha", "book_mask", "background", "cel")
 KINDS = (*TRUTH_KINDS, "frame")  # in the order of writing
 BROADCAST = "broadcast"
 INDEX = "simulation.json"
+FOUND = "found_mask"  # what stage one finds: see `douga_training.found_masks`
 
 # Colours of the class maps: ids are what counts, these are for people.
 _COLOURS: dict[DougaClass, tuple[int, int, int]] = {
@@ -94,9 +95,13 @@ def is_written(folder: Path, stem: str, *, with_broadcast: bool = False) -> bool
 def write_production(folder: Path, production: Production, twin: Production | None = None) -> None:
     """Write a production and, if given, its broadcast twin.
 
-    Existing files are replaced. Raises OutputError.
+    What is there of it is replaced, its twin and found masks as well: they were of another truth. Raises
+    OutputError.
     """
     file = f"{production.name}.png"
+    for root in (folder / BROADCAST, folder):
+        for kind in ("frame", FOUND, *(TRUTH_KINDS if root != folder else ())):
+            (root / kind / file).unlink(missing_ok=True)
     if twin is not None:
         write_whole(folder / BROADCAST / "frame" / file, png_bytes(twin.frame))
     for kind in KINDS:
@@ -121,15 +126,21 @@ def _link(truth: Path, path: Path, data: bytes) -> None:
 
 def update_index(folder: Path, frames: Mapping[str, Any]) -> None:
     """Add the settings of frames to DIR/simulation.json, keeping what stands there."""
-    path = folder / INDEX
-    known: dict[str, Any] = {}
-    if path.is_file():
-        try:
-            known = json.loads(path.read_text("utf-8"))["frames"]
-        except (ValueError, KeyError) as exc:
-            raise InputError(f"{path}: not a simulation index ({exc}); move it away and run again") from exc
+    known = read_index(folder)
     text = json.dumps({"format": 1, "frames": dict(sorted({**known, **frames}.items()))}, indent=1)
-    write_whole(path, text.encode())
+    write_whole(folder / INDEX, text.encode())
+
+
+def read_index(folder: Path) -> dict[str, Any]:
+    """The settings of frames by stem, empty where there is no index. Raises InputError."""
+    path = folder / INDEX
+    if not path.is_file():
+        return {}
+    try:
+        frames: dict[str, Any] = json.loads(path.read_text("utf-8"))["frames"]
+    except (ValueError, KeyError) as exc:
+        raise InputError(f"{path}: not a simulation index ({exc}); move it away and run again") from exc
+    return frames
 
 
 def stems(folder: Path) -> list[str]:
@@ -178,6 +189,4 @@ def read_image(folder: Path, kind: str, stem: str, made_by: str = "") -> U8:
 def read_production(folder: Path, stem: str) -> Production:
     """Read a whole production back, meta included where the index has it. Raises InputError."""
     images = {kind: read_image(folder, kind, stem) for kind in KINDS}
-    index = folder / INDEX
-    meta = json.loads(index.read_text("utf-8"))["frames"].get(stem, {}) if index.is_file() else {}
-    return Production(**images, name=stem, meta=meta)
+    return Production(**images, name=stem, meta=read_index(folder).get(stem, {}))

@@ -45,7 +45,7 @@ def draw_buttons(pen: Pen, torso: Torso, paint: Swatch, base: Part, first: float
     for t in np.linspace(first, last, count):
         x, y = torso.at(0.0, float(t))
         shape = ellipse((float(x), float(y)), (r, r), samples=14)
-        if pen.detail > 0.55:
+        if pen.detail > 0.55 or paint.normal == base.paint.normal:  # nobody sees paint on the same paint
             pen.form(shape, paint, width=0.7)
         else:
             pen.patch(base, shape, paint)

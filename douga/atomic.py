@@ -121,6 +121,15 @@ def _why(exc: OSError) -> str:
     return known.get(exc.errno or 0, f"{exc.strerror or exc}; choose another folder")
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all. Raises OutputError.
+
+    Bytes of a file's name that are no UTF-8 become escapes (\\udc83), which JSON reads back as they were.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
 def write_png(path: Path, array: np.ndarray, *, palette: Sequence[Rgb] | None = None) -> None:
     """Write a PNG, whole or not at all.
 

@@ -67,7 +67,8 @@ class Score:
 @dataclass(frozen=True)
 class Evaluation:
     """Everything that was compared. frames: score by stem. missing: predictions that are not there
-    ("classes/a.png"). alphas: by "SUB/STEM", see `douga.evaluate_alpha.find_alphas`.
+    ("classes/a.png"). absent: kinds of the truth ("alpha") of which there is no prediction at all, and which
+    count as not asked for. alphas: by "SUB/STEM", see `douga.evaluate_alpha.find_alphas`.
     """
 
     prediction: Path
@@ -76,6 +77,12 @@ class Evaluation:
     frames: dict[str, Score]
     missing: tuple[str, ...]
     alphas: dict[str, AlphaFrame] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> set[str]:
+        """Frames and alphas that were compared."""
+        return self.frames.keys() | self.alphas.keys()
 
     @property
     def total(self) -> Score:
@@ -115,10 +122,11 @@ def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Eva
             f"{prediction}: holds no prediction for any truth in {truth}; the files must have the same "
             f"names, such as {asked[0]}"
         )
-    missing = tuple(
-        [f"{k}/{s}.png" for k in _KINDS for s in wanted[k] if s not in set(there[k])]
-        + [f"{FOLDER}/{key}.png" for key in true_alphas if key not in alphas]
-    )
+    lacking = {kind: sorted(set(wanted[kind]) - set(there[kind])) for kind in _KINDS}
+    lacking[FOLDER] = sorted(set(true_alphas) - set(alphas))
+    some = {**there, FOLDER: sorted(set(true_alphas) & set(alphas))}
+    missing = tuple(f"{kind}/{stem}.png" for kind in lacking if some[kind] for stem in lacking[kind])
+    absent = tuple(kind for kind in lacking if lacking[kind] and not some[kind])
     frames: dict[str, Score] = {}
     for stem in sorted({s for stems in there.values() for s in stems}):
         score = Score()
@@ -127,7 +135,8 @@ def evaluate(prediction: Path, truth: Path, *, tolerance_px: float = 2.0) -> Eva
         if stem in there["cel_mask"]:
             score += score_cel(*_pair(prediction, truth, "cel_mask", stem))
         frames[stem] = score
-    return Evaluation(prediction, truth, tolerance_px, frames, missing, compare_alphas(alphas, true_alphas))
+    compared = compare_alphas(alphas, true_alphas)
+    return Evaluation(prediction, truth, tolerance_px, frames, missing, compared, absent)
 
 
 def _pair(prediction: Path, truth: Path, kind: str, stem: str) -> tuple[U8, U8]:
@@ -201,8 +210,9 @@ def _number(value: float) -> float | None:
 
 
 def numbers(score: Score) -> dict[str, Any]:
-    """Every number of a score, ready for JSON: shares from 0 to 1, None where there is nothing to divide
-    by.
+    """Every number of a score, ready for JSON: shares from 0 to 1, None where there is nothing to divide by.
+
+    Lines are the exception: a class that neither has was found in full, so its numbers are 1.
     """
     out: dict[str, Any] = {}
     if score.has_classes:
@@ -245,8 +255,9 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
         "truth": str(evaluation.truth),
         "tolerance_px": evaluation.tolerance_px,
         "boundary_ratio": metrics.BOUNDARY_RATIO,
-        "frames": len(evaluation.frames),
+        "frames": len(evaluation.names),
         "missing": list(evaluation.missing),
+        "absent": list(evaluation.absent),
         "total": numbers(total),
         "per_frame": {stem: numbers(score) for stem, score in evaluation.frames.items()},
     }
@@ -310,8 +321,11 @@ def headline(score: Score) -> list[tuple[str, str]]:
 def as_text(evaluation: Evaluation) -> str:
     """The totals as plain text for a terminal. All numbers are percentages."""
     total = evaluation.total
-    count = len(evaluation.frames.keys() | evaluation.alphas.keys())
-    blocks = [f"{count} frames, {len(evaluation.missing)} predictions missing; all in percent"]
+    blocks = [
+        f"{len(evaluation.names)} frames, {len(evaluation.missing)} predictions missing; all in percent"
+    ]
+    if evaluation.absent:
+        blocks.append(f"not compared, since none is there: {', '.join(evaluation.absent)}")
     if total.has_classes:
         blocks.append(as_table(confusion_rows(total.matrix)))
         blocks.append(

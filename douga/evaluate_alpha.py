@@ -6,8 +6,9 @@ Every frame weighs the same, whatever its size: ToonOut and the work that it sta
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from douga.types import U8
 FOLDER = "alpha"
 _FOLDERS = (FOLDER, "gt")  # the second is what studios and ToonOut's data have
 TOTAL = "all"
+_TWINS = "broadcast"  # of `douga simulate`
 _TOP = "."  # frames that lie in no sub-folder
 
 
@@ -63,13 +65,14 @@ def find_alphas(folder: Path) -> dict[str, Path]:
     """The alphas below a folder by "SUB/STEM": alpha/STEM.png, alpha/SUB/STEM.png and SUB/alpha/STEM.png.
 
     So a set that was cut out part by part (`--out result/emotion`) fits a truth that is one folder of alphas.
-    gt/ is as good as alpha/, and either of them may be the folder itself. Raises InputError where two files
-    have one name.
+    gt/ is as good as alpha/, and either of them may be the folder itself. The twins beside the frames of
+    `douga simulate` are a folder to compare of their own. Raises InputError where two files have one name.
     """
     found: dict[str, Path] = {}
-    holds_some = any(path.name in _FOLDERS for path in folder.rglob("*") if path.is_dir())
+    below = [path for path in _walk(folder) if not _is_twin(path, folder)]
+    holds_some = any(part in _FOLDERS for path in below for part in path.relative_to(folder).parts[:-1])
     base = folder.parent if folder.name in _FOLDERS and not holds_some else folder
-    for path in sorted(folder.rglob("*.png")):
+    for path in sorted(path for path in below if path.suffix == ".png"):
         parts = path.relative_to(base).with_suffix("").parts
         place = [part for part in parts[:-1] if part not in _FOLDERS]
         if len(place) != len(parts) - 2 or path.name.startswith("."):
@@ -79,6 +82,22 @@ def find_alphas(folder: Path) -> dict[str, Path]:
             raise InputError(f"{found[key]} and {path} are both the alpha of {key}; leave one of them")
         found[key] = path
     return found
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """All files below a folder, also behind links to folders, each folder once."""
+    seen: set[str] = set()
+    for root, folders, files in os.walk(folder, followlinks=True):
+        where = os.path.realpath(root)
+        if where in seen:
+            folders.clear()
+            continue
+        seen.add(where)
+        yield from (Path(root) / name for name in files)
+
+
+def _is_twin(path: Path, folder: Path) -> bool:
+    return path.relative_to(folder).parts[0] == _TWINS and (folder / "frame").is_dir()
 
 
 def read_alpha(path: Path) -> U8:
@@ -150,11 +169,13 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def by_folder(frames: Mapping[str, AlphaFrame]) -> dict[str, list[AlphaScore]]:
-    """Scores by sub-folder, in order, then all of them under "all"."""
+    """Scores by sub-folder, in order, then all of them under "all" (a sub-folder of that name is "all/")."""
     groups: dict[str, list[AlphaScore]] = defaultdict(list)
     for key in sorted(frames):
         groups[key.rpartition("/")[0] or _TOP].append(frames[key].score)
     every = {name: groups[name] for name in sorted(groups)} if set(groups) != {_TOP} else {}
+    if TOTAL in every:
+        every[f"{TOTAL}/"] = every.pop(TOTAL)
     return {**every, TOTAL: [frame.score for frame in frames.values()]}
 
 

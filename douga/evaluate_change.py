@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from dataclasses import replace
 
 from douga import metrics
 from douga.classes import FILL_CLASSES, LINE_CLASSES
-from douga.evaluate import LINES_ALL, Evaluation, Score, percent
+from douga.evaluate import LINES_ALL, NOTHING, Evaluation, Score, percent
 from douga.evaluate_alpha import means
 
 
@@ -16,8 +16,8 @@ def change_rows(before: Evaluation, now: Evaluation) -> list[list[str]]:
 
     Header included. What the truth has nothing of is left out.
     """
-    rows = [[f"{len(_common(before, now))} frames that both have", "before", "now", "change"]]
-    old, new = (_figures(each, _common(before, now)) for each in (before, now))
+    rows = [[f"{len(before.names & now.names)} frames that both have", "before", "now", "change"]]
+    old, new = _figures(before, now), _figures(now, before)
     for name, value in new.items():
         if not math.isnan(value) and not math.isnan(old[name]):
             change = (value - old[name]) * 100
@@ -25,15 +25,15 @@ def change_rows(before: Evaluation, now: Evaluation) -> list[list[str]]:
     return rows
 
 
-def _common(before: Evaluation, now: Evaluation) -> set[str]:
-    """Frames and alphas of both, by name."""
-    there = [each.frames.keys() | each.alphas.keys() for each in (before, now)]
-    return there[0] & there[1]
-
-
-def _figures(evaluation: Evaluation, names: Iterable[str]) -> dict[str, float]:
-    chosen = set(names)
-    total = sum((score for name, score in evaluation.frames.items() if name in chosen), Score())
+def _figures(evaluation: Evaluation, other: Evaluation) -> dict[str, float]:
+    """Of what was compared of a frame in both: its classes, its mask, its alpha."""
+    total = Score()
+    for name in evaluation.frames.keys() & other.frames.keys():
+        own, others = evaluation.frames[name], other.frames[name]
+        if own.has_classes and others.has_classes:
+            total += replace(own, cel=NOTHING, boundary=NOTHING, cel_accuracy=NOTHING)
+        if own.has_cel and others.has_cel:
+            total += Score(cel=own.cel, boundary=own.boundary, cel_accuracy=own.cel_accuracy)
     ious = metrics.iou(total.matrix)
     out = {}
     for c in LINE_CLASSES:
@@ -45,7 +45,7 @@ def _figures(evaluation: Evaluation, names: Iterable[str]) -> dict[str, float]:
     out["closed areas"] = total.areas.share
     out["mean IoU"] = metrics.mean_iou(total.matrix) if total.has_classes else math.nan
     out["cel IoU"], out["cel boundary IoU"] = total.cel.share, total.boundary.share
-    alphas = means(frame.score for name, frame in evaluation.alphas.items() if name in chosen)
+    alphas = means(frame.score for name, frame in evaluation.alphas.items() if name in other.alphas)
     for name in ("pixel_accuracy", "boundary_iou", "weighted_f"):
         out[f"alpha {name.replace('_', ' ')}"] = alphas[name]
     return out

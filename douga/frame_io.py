@@ -3,7 +3,7 @@
 Nothing else in Douga opens an input. What was changed on the way in stands in `Frame.warnings`.
 """
 
-from douga.atomic import atomic_path, write_png
+from douga.atomic import atomic_path, write_png, write_text
 from douga.image_file import read_frame
 from douga.image_header import IMAGE_SUFFIXES, MAX_PIXELS, MAX_SIDE_PX
 from douga.sources import FrameSource, Sources, open_sources
@@ -20,4 +20,5 @@ __all__ = [
     "open_sources",
     "read_frame",
     "write_png",
+    "write_text",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from douga import __version__
 from douga.errors import InputError
-from douga.frame_io import FrameSource, atomic_path
+from douga.frame_io import FrameSource, write_text
 
 FILE_NAME = "manifest.json"
 FORMAT = 1
@@ -118,9 +118,7 @@ class Manifest:
         of_name = sorted(self.frames, key=lambda key: (key[1], key[0]))
         frames = [_without_blanks(asdict(self.frames[key])) for key in of_name]
         text = json.dumps({"format": FORMAT, "run": self.run, "frames": frames}, indent=2, ensure_ascii=False)
-        with atomic_path(folder / FILE_NAME) as unfinished:
-            # Bytes of a file's name that are no UTF-8 become escapes that JSON reads back.
-            unfinished.write_bytes((text + "\n").encode("utf-8", errors="backslashreplace"))
+        write_text(folder / FILE_NAME, text + "\n")
 
 
 def describe_run(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from douga.errors import InputError, MissingInputError
-from douga.frame_io import read_frame
+from douga.frame_io import IMAGE_SUFFIXES, read_frame
 from douga.srgb import TRANSPARENT
 from douga.types import CelMask, Frame
 
@@ -25,8 +25,8 @@ class OwnMasks:
     def __call__(self, frame: Frame) -> CelMask:
         """Read the mask of a frame: light is cel, dark is not, 128 and above counting as light.
 
-        Raises MissingInputError when the frame has none, InputError when it is in colour, partly transparent
-        or of another size.
+        Raises MissingInputError when the frame has none, InputError when it has two, or one in colour, partly
+        transparent or of another size.
         """
         path = self._find(frame.name)
         read = read_frame(path)
@@ -50,7 +50,13 @@ class OwnMasks:
             raise MissingInputError(
                 f"{self.path}: no such file or folder; --mask takes an image or a folder of them"
             )
-        found = sorted(p for p in self.path.iterdir() if p.stem == name and p.is_file())
+        alike = sorted(p for p in self.path.iterdir() if p.stem == name and p.is_file())
+        found = [p for p in alike if p.suffix.lower() in IMAGE_SUFFIXES]
+        if len(found) > 1:
+            raise InputError(
+                f"{self.path}: {' and '.join(p.name for p in found)} could both be the mask of {name}; keep "
+                "one of them there"
+            )
         if not found:
             raise MissingInputError(
                 f"{self.path}: no mask for the frame {name}; expected e.g. {self.path / name}.png"

@@ -189,7 +189,7 @@ def _alphas(evaluation: Evaluation) -> list[str]:
 
 
 def _alpha_frame(evaluation: Evaluation, key: str, frame: AlphaFrame) -> str:
-    pictures = [Panel(caption, rgb) for caption, rgb in alpha_pictures(frame, evaluation.truth)]
+    pictures = [Panel(caption, rgb) for caption, rgb in alpha_pictures(frame)]
     return _section(key, alpha_headline([frame.score]), pictures)
 
 

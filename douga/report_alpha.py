@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from douga.errors import DougaError
 from douga.evaluate_alpha import FOLDER, AlphaFrame, read_alpha
-from douga.frame_io import read_frame
+from douga.frame_io import IMAGE_SUFFIXES, read_frame
 from douga.metrics.mattes import INVISIBLE, foreground, visible_errors
 from douga.types import U8
 
@@ -22,12 +23,11 @@ def worst_first(frames: dict[str, AlphaFrame]) -> list[tuple[str, AlphaFrame]]:
     return sorted(frames.items(), key=lambda item: (item[1].score.quality, item[0]))
 
 
-def alpha_pictures(frame: AlphaFrame, truth: Path) -> list[tuple[str, U8]]:
+def alpha_pictures(frame: AlphaFrame) -> list[tuple[str, U8]]:
     """Captions and (H, W, 3) uint8 sRGB pictures: the frame where the truth has it, both alphas, errors."""
     out = []
-    parts = frame.true.relative_to(truth).parts
-    source = truth.joinpath(*("frame" if part == FOLDER else part for part in parts))
-    if source.is_file():
+    source = _frame_of(frame.true)
+    if source is not None:
         with suppress(DougaError):  # the picture is an extra: the scores stand without it
             out.append(("frame", read_frame(source).rgb))
     predicted, true = read_alpha(frame.predicted), read_alpha(frame.true)
@@ -35,6 +35,18 @@ def alpha_pictures(frame: AlphaFrame, truth: Path) -> list[tuple[str, U8]]:
     out.append(("true alpha", cv2.cvtColor(true, cv2.COLOR_GRAY2RGB)))
     out.append(("errors of the alpha", alpha_overlay(predicted, true)))
     return out
+
+
+def _frame_of(alpha: Path) -> Path | None:
+    """The frame of a true alpha: in frame/ in place of alpha/, or in im/ in place of gt/, in any format."""
+    parts = list(alpha.absolute().parts)
+    for folder, beside in ((FOLDER, "frame"), ("gt", "im")):
+        if folder in parts[:-1]:
+            parts[len(parts) - 1 - parts[::-1].index(folder, 1)] = beside
+            there = sorted(Path(*parts).parent.glob(f"{glob.escape(alpha.stem)}.*"))
+            fits = (p for p in there if p.stem == alpha.stem and p.suffix.lower() in IMAGE_SUFFIXES)
+            return next(fits, None)
+    return None
 
 
 def alpha_overlay(predicted: U8, true: U8) -> U8:

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.tolerance >= 0 or math.isinf(args.tolerance):
         raise InputError(f"--tolerance: expected pixels, 0 or more, got {args.tolerance}")
     from douga.evaluate import as_json, as_table, as_text, evaluate
-    from douga.frame_io import atomic_path
+    from douga.frame_io import write_text
 
     evaluation = evaluate(args.pred, args.truth, tolerance_px=args.tolerance)
     print(as_text(evaluation))
@@ -62,18 +62,18 @@ def run(args: argparse.Namespace) -> int:
         from douga.evaluate_change import change_rows
 
         before = evaluate(args.before, args.truth, tolerance_px=args.tolerance)
+        for name in before.missing:
+            print(f"douga: no prediction {args.before / name}", file=sys.stderr)
         print(f"\n{as_table(change_rows(before, evaluation))}")
     json_path = args.json or (args.out / "scores.json" if args.out else None)
     html_path = args.html or (args.out / "report.html" if args.out else None)
     if json_path:
-        with atomic_path(json_path) as unfinished:
-            unfinished.write_text(json.dumps(as_json(evaluation), indent=1) + "\n", "utf-8")
+        write_text(json_path, json.dumps(as_json(evaluation), indent=1) + "\n")
         print(f"numbers: {json_path}")
     if html_path:
         from douga.report import render_html  # only who wants a page waits for it
 
-        with atomic_path(html_path) as unfinished:
-            unfinished.write_text(render_html(evaluation), "utf-8")
+        write_text(html_path, render_html(evaluation))
         print(f"page: {html_path}")
     for name in evaluation.missing:
         print(f"douga: no prediction {args.pred / name}", file=sys.stderr)

@@ -43,7 +43,7 @@ class Palette:
                 if owner.setdefault(colour, cls) != cls:
                     raise PaletteError(
                         f"palette {self.name}: {hex_of(colour)} stands under both {owner[colour].key} and "
-                        f"{cls.key}; change it in one of them, by a single step if need be"
+                        f"{cls.key}; change it in one of them, as far as you can see"
                     )
 
     @property
@@ -80,7 +80,7 @@ def load_palette(name_or_path: str | Path) -> Palette:
         if name in preset_names():
             text = (resources.files(__name__) / (name + _SUFFIX)).read_text("utf-8")
         else:
-            text = Path(name_or_path).read_text("utf-8")
+            text = Path(name_or_path).read_text("utf-8-sig")  # as some Windows editors save it
     except FileNotFoundError as exc:
         known = ", ".join(preset_names())
         raise PaletteError(f"palette {name}: no such preset or file; presets are {known}") from exc

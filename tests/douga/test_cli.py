@@ -464,6 +464,16 @@ def test_a_mask_in_colour_is_refused(tmp_path: Path) -> None:
         OwnMasks(tmp_path / "mask.png")(Frame(np.zeros((48, 64, 3), np.uint8), "A7"))
 
 
+def test_a_mask_has_one_picture_whatever_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "A7.kra").write_bytes(b"the paint program's own file")
+    Image.fromarray(np.full((4, 4), 255, np.uint8)).save(tmp_path / "A7.png")
+    frame = Frame(np.zeros((4, 4, 3), np.uint8), "A7")
+    assert OwnMasks(tmp_path)(frame).mask.all()
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "A7.bmp")
+    with pytest.raises(InputError, match=r"A7\.bmp and A7\.png could both"):
+        OwnMasks(tmp_path)(frame)
+
+
 def test_a_mask_with_transparent_parts_is_refused(tmp_path: Path) -> None:
     mask = np.full((48, 64, 2), 255, np.uint8)
     mask[:20, :, 1] = 0

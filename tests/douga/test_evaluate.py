@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from PIL import Image
 from douga.cli import main
 from douga.errors import InputError, MissingInputError
 from douga.evaluate import evaluate, percent, read_ids
+from douga.evaluate_change import change_rows
 from douga.report import FALSE_NEGATIVE, FALSE_POSITIVE, HIT, OTHER_CLASS, error_overlay, mask_overlay
 
 SCORER = Path(__file__).parents[3] / "shared" / "tools" / "score.py"
@@ -163,6 +165,43 @@ def test_missing_predictions_are_named_and_the_rest_is_scored(
     assert main(["evaluate", "--pred", str(folders[0]), "--truth", str(folders[1])]) == 1
     assert "classes/b_shifted.png" in capsys.readouterr().err
     assert set(evaluate(*folders).frames) == {"a_perfect", "b_shifted", "c_wrong"}
+
+
+def test_a_kind_that_nobody_predicted_is_no_missing_file(
+    folders: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    prediction, truth = folders
+    for stem in ("a_perfect", "b_shifted", "c_wrong"):  # as `douga simulate --broadcast` leaves a truth
+        for part in (truth, truth / "broadcast"):
+            write(part / "alpha" / f"{stem}.png", np.full((60, 80), 255, np.uint8))
+            write(part / "frame" / f"{stem}.png", np.zeros((60, 80, 3), np.uint8))
+    argv = ["evaluate", "--pred", str(prediction), "--truth", str(truth)]
+    assert main(argv) == 0
+    assert "not compared, since none is there: alpha" in capsys.readouterr().out
+    for stem in ("a_perfect", "b_shifted"):
+        write(prediction / "alpha" / f"{stem}.png", np.full((60, 80), 255, np.uint8))
+    assert main(argv) == 1
+    told = [line for line in capsys.readouterr().err.splitlines() if "no prediction" in line]
+    assert told == [f"douga: no prediction {prediction / 'alpha/c_wrong.png'}"]
+
+
+def test_a_name_that_is_no_utf_8_is_written_down(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    prediction, truth = folders
+    name = os.fsdecode("\u4f5c\u753b.png".encode("shift_jis"))
+    for folder in folders:
+        shutil.copy(folder / "classes" / "a_perfect.png", folder / "classes" / name)
+    out = tmp_path / "out"
+    assert main(["evaluate", "--pred", str(prediction), "--truth", str(truth), "--out", str(out)]) == 0
+    assert Path(name).stem in json.loads((out / "scores.json").read_text())["per_frame"]
+    assert "\\udc8d\\udcec" in (out / "report.html").read_text()
+
+
+def test_changes_are_of_what_both_have_of_a_frame(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    prediction, truth = folders
+    before = shutil.copytree(prediction, tmp_path / "before")
+    (before / "cel_mask" / "c_wrong.png").unlink()
+    rows = {row[0]: row[1:] for row in change_rows(evaluate(before, truth), evaluate(prediction, truth))}
+    assert rows["cel IoU"][2] == rows["mean IoU"][2] == "+0.0"
 
 
 def test_what_has_changed_since_is_told_of_the_frames_that_both_have(

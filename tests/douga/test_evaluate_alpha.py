@@ -13,9 +13,17 @@ import pytest
 from douga.cli import main
 from douga.errors import InputError, MissingInputError
 from douga.evaluate import evaluate
-from douga.evaluate_alpha import compare_alphas, find_alphas, means, read_alpha
+from douga.evaluate_alpha import (
+    AlphaFrame,
+    alpha_rows,
+    compare_alphas,
+    find_alphas,
+    means,
+    read_alpha,
+    score_alpha,
+)
 from douga.metrics import mattes
-from douga.report_alpha import FORGIVEN, TOO_LITTLE, TOO_MUCH, alpha_overlay
+from douga.report_alpha import FORGIVEN, TOO_LITTLE, TOO_MUCH, alpha_overlay, alpha_pictures
 
 
 def disk(radius: int, value: int = 255) -> np.ndarray:
@@ -118,6 +126,33 @@ def test_results_may_lie_in_a_folder_of_that_name(tmp_path: Path) -> None:
     write(tmp_path / "gt" / "sub" / "gt" / "b.png", disk(20))
     assert find_alphas(tmp_path / "alpha").keys() == {"a"}
     assert find_alphas(tmp_path / "gt").keys() == {"sub/b"}
+
+
+def test_alphas_behind_a_link_are_found_and_a_circle_ends(tmp_path: Path) -> None:
+    write(tmp_path / "store" / "1.png", disk(20))
+    (tmp_path / "truth").mkdir()
+    (tmp_path / "truth" / "alpha").symlink_to(tmp_path / "store")
+    (tmp_path / "store" / "round").symlink_to(tmp_path / "truth")
+    assert set(find_alphas(tmp_path / "truth")) == {"1"}
+
+
+def test_the_page_shows_the_frame_of_a_studios_alpha(tmp_path: Path) -> None:
+    picture = np.full((80, 100, 3), (40, 120, 200), np.uint8)
+    for folder, true in ((tmp_path / "test", "gt"), (tmp_path / "simulated", "alpha")):
+        write(folder / true / "1.png", disk(20))
+        write(folder / {"gt": "im", "alpha": "frame"}[true] / "1.jpg", picture)
+        frame = AlphaFrame(score_alpha(disk(20), disk(20)), folder / true / "1.png", folder / true / "1.png")
+        caption, rgb = alpha_pictures(frame)[0]
+        assert caption == "frame"
+        assert np.abs(rgb.astype(int) - picture[..., ::-1]).max() < 8
+
+
+def test_a_sub_folder_called_all_keeps_its_row(tmp_path: Path) -> None:
+    for key, radius in (("all", 20), ("other", 30)):
+        write(tmp_path / "truth" / key / "alpha" / "1.png", disk(30))
+        write(tmp_path / "pred" / key / "alpha" / "1.png", disk(radius))
+    found = compare_alphas(find_alphas(tmp_path / "pred"), find_alphas(tmp_path / "truth"))
+    assert [row[:2] for row in alpha_rows(found)[1:]] == [["other", "1"], ["all/", "1"], ["all", "2"]]
 
 
 def test_two_alphas_of_one_name_are_refused(tmp_path: Path) -> None:

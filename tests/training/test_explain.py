@@ -191,6 +191,18 @@ def test_curves_have_a_point_a_validation(tmp_path: Path) -> None:
     }
 
 
+def test_a_loss_is_left_out_and_named(tmp_path: Path) -> None:
+    plain, with_loss = write_scores(tmp_path / "a", 3, 0.5), write_scores(tmp_path / "b", 3, 0.5)
+    lines = [
+        {**json.loads(line), "loss": 2.3} for line in (with_loss / "scores.jsonl").read_text().splitlines()
+    ]
+    (with_loss / "scores.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    charts, told = (draw_curves(read_runs([run])) for run in (plain, with_loss))
+    assert charts.shape == told.shape  # no chart more
+    assert (charts[44 + 24 :] == told[44 + 24 :]).all()
+    assert (charts[:44] != told[:44]).any()
+
+
 def test_runs_are_drawn_over_one_another_in_their_colours(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

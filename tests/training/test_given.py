@@ -11,11 +11,15 @@ import pytest
 from douga_training.simulate.colours import Swatch
 from douga_training.simulate.given_cel import lift_from_paper, place_cel, place_somewhere
 from douga_training.simulate.given_drawing import paint_drawing
+from douga_training.simulate.material import read_douga
 from douga_training.simulate.sheet import CelArt
+from douga_training.simulate.store import indexed_png_bytes
 from numpy.typing import NDArray
+from PIL import Image
 
 from douga.classes import DougaClass
 from douga.errors import InputError
+from douga.palettes import load_palette
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
 RED = Swatch((220, 60, 60), (150, 30, 60), (100, 20, 50), (255, 190, 180), (20, 0, 0))
@@ -100,6 +104,17 @@ def test_a_trace_line_that_separates_nothing_is_left_out() -> None:
     ids[20, 12:28] = TRACE
     art = paint_drawing(ids, rng(), swatches=[RED])
     assert not (art.ids == TRACE).any()
+
+
+def test_indexed_drawings_are_read_by_their_colours(tmp_path: Path) -> None:
+    palette, ids = load_palette("retas"), boxes(TRACE)
+    colours = np.array(palette.written, np.uint8)[ids]
+    Image.fromarray(colours).quantize(4).save(tmp_path / "drawn.png")
+    assert (read_douga(tmp_path / "drawn.png", palette).ids == ids).all()
+    (tmp_path / "ours.png").write_bytes(indexed_png_bytes(ids))
+    assert (read_douga(tmp_path / "ours.png", palette).ids == ids).all()
+    Image.fromarray(ids).save(tmp_path / "grey.png")
+    assert (read_douga(tmp_path / "grey.png", palette).ids == ids).all()
 
 
 def test_the_cel_decides_what_is_outside() -> None:

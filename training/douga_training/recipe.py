@@ -331,7 +331,7 @@ def read_recipe(path: Path | None, overrides: dict[str, Any] | None = None) -> R
     entries: dict[str, Any] = {}
     if path is not None:
         try:
-            document = tomllib.loads(path.read_text("utf-8"))
+            document = tomllib.loads(path.read_text("utf-8-sig"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
             raise RecipeError(f"{path}: not a readable TOML recipe ({exc}); see training/recipes/") from exc
         for key, value in document.items():

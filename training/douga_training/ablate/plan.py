@@ -88,7 +88,7 @@ class Plan:
 def read_plan(path: Path) -> Plan:
     """Read a plan. Raises InputError where the file cannot be read, RecipeError for what stands in it."""
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
+        document = tomllib.loads(path.read_text("utf-8-sig"))
     except OSError as exc:
         raise InputError(f"{path}: cannot be read ({exc.strerror}); see training/ablations/") from exc
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:

@@ -220,7 +220,7 @@ def draw_worst(answers: Answers, folder: Path, path: Path) -> Path:
         kind, stem = name.split("/")
         source = folder / BROADCAST if kind == BROADCAST else folder
         twin = AlphaFrame(frame.score, frame.predicted, source / FOLDER / f"{stem}.png")
-        for caption, rgb in alpha_pictures(twin, source):
+        for caption, rgb in alpha_pictures(twin):
             told = f"{stem}, {kind}: {frame.score.quality:.3f}" if caption == "frame" else caption
             cells.append(Cell(told, rgb))
     key = ((TOO_MUCH, "too opaque"), (TOO_LITTLE, "too clear"), (FORGIVEN, "seen, but forgiven at an edge"))

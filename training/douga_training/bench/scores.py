@@ -15,7 +15,7 @@ from tqdm import tqdm
 from douga.checkpoint import load_network
 from douga.classes import FILL_CLASSES, LINE_CLASSES, DougaClass
 from douga.evaluate import LINES_ALL, Evaluation, Score, evaluate
-from douga.frame_io import atomic_path, read_frame, write_png
+from douga.frame_io import read_frame, write_png, write_text
 from douga.metrics import accuracy, iou
 from douga.palettes import load_palette
 from douga.pipeline import Seen, Settings, Stages, clean, see
@@ -111,8 +111,7 @@ def _draw_errors(evaluation: Evaluation) -> None:
         pairs = zip(pictures[::2], (pictures[1:] + blank)[::2], strict=False)
         sheet = np.vstack([np.hstack(pair) for pair in pairs])
         write_png(evaluation.prediction / "errors" / f"{stem}.png", sheet)
-    with atomic_path(evaluation.prediction / "report.html") as unfinished:
-        unfinished.write_text(render_html(evaluation), "utf-8")
+    write_text(evaluation.prediction / "report.html", render_html(evaluation))
 
 
 def _small(rgb: U8, width_px: int = 960) -> U8:

@@ -98,19 +98,20 @@ def title_of(key: str) -> str:
 def draw_curves(runs: Sequence[Run]) -> U8:
     """A chart a score, "score" first, then in the order of the file. Returns (H, W, 3) uint8 sRGB.
 
-    Scores go from 0 to 1 in every chart and steps from 0 to the last of all runs, so charts can be compared.
-    Each validation is a dot; the legend's last column is the best score.
+    Scores go from 0 to 1 in every chart and steps from 0 to the last of all runs, so charts can be compared;
+    what goes beyond, such as a loss, is left out and named. Each validation is a dot; the legend's last
+    column is the best score.
     """
-    keys = list(dict.fromkeys(key for run in runs for key in run.curves))
+    keys = [key for key in dict.fromkeys(key for run in runs for key in run.curves) if not _beyond(runs, key)]
     keys.sort(key=lambda key: key != "score")
-    columns = min(_COLUMNS, len(keys))
+    columns = max(1, min(_COLUMNS, len(keys)))
     rows = -(-len(keys) // columns)
     head = _HEAD_PX + _LEGEND_PX * len(runs)
     size_wh = (columns * _CHART_WH[0], head + rows * _CHART_WH[1])
     picture = Image.new("RGB", (size_wh[0] * _SHARP, size_wh[1] * _SHARP), _PAPER)
     draw = ImageDraw.Draw(picture)
     last_step = max(points[-1][0] for run in runs for points in run.curves.values()) or 1.0
-    _legend(draw, runs)
+    _legend(draw, runs, [key for run in runs for key in run.curves if _beyond(runs, key)])
     for nth, key in enumerate(keys):
         box = _box(nth % columns * _CHART_WH[0], head + nth // columns * _CHART_WH[1])
         chart = _Chart(draw, box, last_step)
@@ -135,8 +136,16 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size_px * _SHARP)
 
 
-def _legend(draw: ImageDraw.ImageDraw, runs: Sequence[Run]) -> None:
-    draw.text((20 * _SHARP, 26 * _SHARP), "Scores at each validation", fill=_INK, font=_font(17), anchor="ls")
+def _beyond(runs: Sequence[Run], key: str) -> bool:
+    """Whether it is no score from 0 to 1."""
+    return any(not 0 <= value <= 1 for run in runs for _, value in run.curves.get(key, []))
+
+
+def _legend(draw: ImageDraw.ImageDraw, runs: Sequence[Run], beyond: Sequence[str]) -> None:
+    title = "Scores at each validation"
+    if beyond:
+        title += f" (not from 0 to 1 and left out: {', '.join(dict.fromkeys(beyond))})"
+    draw.text((20 * _SHARP, 26 * _SHARP), title, fill=_INK, font=_font(17), anchor="ls")
     for nth, (run, colour) in enumerate(zip(runs, _colours(len(runs)), strict=True)):
         y = (_HEAD_PX + _LEGEND_PX * (nth + 0.5)) * _SHARP
         draw.line((20 * _SHARP, y, 48 * _SHARP, y), fill=colour, width=3 * _SHARP)

@@ -235,7 +235,7 @@ def refuse_own_input(target: Path, inputs: Sequence[str]) -> None:
 
 def _write(out: Path, choices: Sequence[Choice], sources: Sources, failed: list[str]) -> None:
     """Frames first and the list last, so that a list means that all is there. Raises OutputError."""
-    from douga.frame_io import atomic_path, write_png
+    from douga.frame_io import write_png, write_text
     from douga_training.select.contact_sheet import Tile, contact_sheet, thumbnail
 
     thumbnails = {}
@@ -247,8 +247,7 @@ def _write(out: Path, choices: Sequence[Choice], sources: Sources, failed: list[
         thumbnails[frame.name] = thumbnail(frame.rgb)
     tiles = [Tile(thumbnails[c.name], _title(c), _text(c)) for c in choices]
     write_png(out / SHEET, contact_sheet(tiles))
-    with atomic_path(out / SELECTION) as temporary:
-        temporary.write_text(_table(choices), "utf-8", newline="")
+    write_text(out / SELECTION, _table(choices))
 
 
 def _title(choice: Choice) -> str:

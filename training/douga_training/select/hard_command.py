@@ -13,7 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from douga.alpha import find_alpha
-from douga.atomic import atomic_path, write_png
+from douga.atomic import write_png, write_text
 from douga.checkpoint import LoadedNetwork
 from douga.cutout_weights import default_model, load_cutout_network
 from douga.errors import InputError, MissingInputError, OutputError
@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         )
     refuse_own_input(args.out / IMAGES, args.inputs)
     prepare_folder(args.out, [args.out / IMAGES, args.out / ALPHAS])
+    former = {path.stem for path in (args.out / IMAGES).glob("[!.]*.png")}
     sources = open_sources([Path(given) for given in args.inputs])
     for note in sources.notes:
         _say(f"note: {note}")
@@ -70,6 +71,9 @@ def run(args: argparse.Namespace) -> int:
             f"a --well above {well}"
         )
     _write(args.out, chosen, sources)
+    left = len(former - {asked.name for asked, _ in chosen})
+    if left:
+        _say(f"note: {args.out / IMAGES}: {left} pictures from before are left; training takes them too")
     easy_ones = sum(why == EASY for _, why in chosen)
     print(
         f"{len(chosen)} chosen of {len(asked)} pictures, {easy_ones} of them easy; look at {args.out / SHEET}"
@@ -135,8 +139,7 @@ def _write(out: Path, chosen: list[tuple[_Asked, str]], sources: Sources) -> Non
     table.writerow(COLUMNS)
     for rank, asked, why in wanted.values():
         table.writerow((rank, asked.path, asked.name, f"{asked.score:.4f}", why))
-    with atomic_path(out / SELECTION) as temporary:
-        temporary.write_text(text.getvalue(), "utf-8", newline="")
+    write_text(out / SELECTION, text.getvalue())
 
 
 def _say(text: str) -> None:

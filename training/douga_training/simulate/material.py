@@ -11,10 +11,12 @@ from PIL import Image, UnidentifiedImageError
 
 from douga.classes import NUM_CLASSES
 from douga.errors import InputError, MissingInputError
-from douga.palettes import Palette, read_drawing
+from douga.frame_io import read_frame
+from douga.palettes import Palette, load_palette, preset_names, read_drawing
 from douga_training.simulate.given_cel import place_cel
 from douga_training.simulate.given_drawing import paint_drawing
 from douga_training.simulate.sheet import CelArt
+from douga_training.simulate.store import CLASS_COLOURS
 
 U8 = NDArray[np.uint8]
 
@@ -34,16 +36,15 @@ class Material:
 
 
 def read_douga(path: Path, palette: Palette, mask: Path | None = None) -> Material:
-    """A colour-traced drawing, or a class map (grey or indexed, ids 0 to 9). Raises InputError.
+    """A colour-traced drawing, or a class map: grey, or indexed in the colours of one of ours, ids 0 to 9.
 
-    mask: picture that is white on the cel.
+    Other indexed pictures are read by their colours: paint programs number these as they like. Raises
+    InputError. mask: picture that is white on the cel.
     """
     image = _open(path)
-    raw = np.asarray(image)
-    if image.mode in ("L", "P") and int(raw.max()) < NUM_CLASSES:
-        ids = raw.astype(np.uint8)
-    else:
-        ids = read_drawing(_over_white(image), palette).ids
+    ids = np.asarray(image)
+    if not _is_class_map(image, ids, palette):
+        ids = read_drawing(read_frame(path).rgb, palette).ids
     return Material(ids, _mask(mask, ids), None, path.name)
 
 
@@ -90,6 +91,16 @@ def place(material: Material, size_wh: tuple[int, int], rng: np.random.Generator
     return place_cel(rgb, mask, ids, size_wh, (x, y), scale)
 
 
+def _is_class_map(image: Image.Image, raw: NDArray[np.generic], palette: Palette) -> bool:
+    if image.mode not in ("L", "P") or int(raw.max()) >= NUM_CLASSES:
+        return False
+    if image.mode == "L":
+        return True
+    ours = [CLASS_COLOURS.tobytes()]
+    ours += [bytes(sum(each.written, ())) for each in (palette, *map(load_palette, preset_names()))]
+    return bytes(image.getpalette("RGB") or [])[: 3 * NUM_CLASSES] in ours
+
+
 def _mask(path: Path | None, ids: U8) -> U8 | None:
     if path is None:
         return None
@@ -110,9 +121,3 @@ def _open(path: Path) -> Image.Image:
         raise MissingInputError(f"{path}: not there") from exc
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as exc:
         raise InputError(f"{path}: not a readable picture ({exc})") from exc
-
-
-def _over_white(image: Image.Image) -> U8:
-    sheet = Image.new("RGBA", image.size, "white")
-    sheet.alpha_composite(image.convert("RGBA"))
-    return np.asarray(sheet.convert("RGB"))

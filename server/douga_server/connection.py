@@ -111,7 +111,8 @@ class ServerAddress:
             return None  # whoever gave an address did not ask for the file
         if found is None or not (self.anywhere or found.address == parse_address(self.address).target):
             return None
-        return replace(self, address=found.address, token=found.token, tls=found.tls, announced=True)
+        address = discovery.reachable(parse_address(found.address)).target
+        return replace(self, address=address, token=found.token, tls=found.tls, announced=True)
 
     def channel(self, *, retries: bool = True) -> grpc.Channel:
         """A channel; it connects with the first call. Raises InputError for files that cannot be read.

@@ -45,7 +45,7 @@ class Announcement:
     def is_live(self) -> bool:
         """Whether its process is there and somebody answers: the file of a killed server stays behind."""
         try:
-            return _process_exists(self.pid) and answers(_reachable(parse_address(self.address)))
+            return _process_exists(self.pid) and answers(reachable(parse_address(self.address)))
         except InputError:
             return False
 
@@ -150,7 +150,7 @@ def _parse(data: bytes) -> Announcement | None:
     return Announcement(**{name: fields[name] for name in _FIELDS}) if sound else None
 
 
-def _reachable(address: Address) -> Address:
+def reachable(address: Address) -> Address:
     """Where to knock at a server that listens on all interfaces."""
     everywhere = {"0.0.0.0": "127.0.0.1", "::": "::1"}
     return Address(everywhere.get(address.host, address.host), address.port, address.path)

@@ -155,7 +155,10 @@ class _Server:
             await asyncio.wait([stop, reload], return_when=asyncio.FIRST_COMPLETED)
             if reload.done():
                 self._reload.clear()
-                await self._load_anew(front)
+                loading = asyncio.create_task(self._load_anew(front))
+                await asyncio.wait([stop, loading], return_when=asyncio.FIRST_COMPLETED)
+                loading.cancel()
+                await asyncio.wait([loading])
             reload.cancel()
 
     async def _load_anew(self, front: Front) -> None:
@@ -166,6 +169,9 @@ class _Server:
             description = await self._works.backend.reload()
         except DougaError as exc:
             log.error("the weights were not loaded anew, the old ones stay in use: %s", exc)
+            return
+        except Exception:  # such as no memory for both; nobody who is being served has to suffer for it
+            log.exception("the weights were not loaded anew, the old ones stay in use")
             return
         self._works = replace(self._works, description=description)
         await front.serve(self._works)

@@ -82,6 +82,19 @@ def test_frame_goes_out_and_comes_back_as_layers(
     check_layers(home, xcf, tmp_path, truth, small_frame)
 
 
+def test_an_image_is_never_written_over_its_own_file(
+    home: dict[str, str], tmp_path: Path, small_frame: Path
+) -> None:
+    installed(home)
+    own = tmp_path / "small.png"
+    shutil.copy(small_frame, own)
+    load = f'(image (car (gimp-file-load RUN-NONINTERACTIVE "{own}" "{own}")))'
+    active = "(car (gimp-image-get-active-layer image))"
+    with pytest.raises(AssertionError, match="own file, which would be lost"):
+        gimp(home, f'(let* ({load}) (script-fu-douga-export image {active} "{tmp_path}/./"))')
+    assert own.read_bytes() == small_frame.read_bytes()
+
+
 def test_one_command_makes_a_layered_file(
     home: dict[str, str], tmp_path: Path, small_frame: Path, truth: Reference
 ) -> None:

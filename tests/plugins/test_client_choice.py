@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from douga_client.api import Palette, PaletteClass, Progress, Reconstruction
+from douga_client.api import Cutout, Palette, PaletteClass, Progress, Reconstruction
 from douga_client.choice import CLASS_KEYS, LABELS, STACKING, Choice
 from douga_client.errors import ClientError, Kind
 from douga_client.fake import FAKE_PALETTE, FakeClient
 from douga_client.image import Pixels
-from douga_client.layers import cropped
+from douga_client.layers import cropped, part_of
 from douga_client.palette_file import PaletteFileError, chosen_palette, read_palette
 from douga_client.texts import class_title
 
@@ -117,3 +117,12 @@ def test_a_broken_palette_is_refused(content: str, said: str, tmp_path: Path) ->
     path.write_text(content)
     with pytest.raises(PaletteFileError, match=said):
         read_palette(path)
+
+
+def test_the_selected_part_of_a_cutout_is_cut_from_the_whole() -> None:
+    alpha = bytes(range(12))  # 4 x 3
+    whole = Cutout(4, 3, alpha, bytes(v for a in alpha for v in (a, a, a)))
+    assert part_of(whole, None, None) is whole
+    part = part_of(whole, (1, 1, 2, 2), bytes([255, 255, 0, 255]))
+    assert (part.width, part.height, part.alpha) == (2, 2, bytes([5, 6, 0, 10]))
+    assert part.colors == bytes([5, 5, 5, 6, 6, 6, 9, 9, 9, 10, 10, 10])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -17,6 +18,7 @@ import pytest
 import trustme
 from client_serving import ServerProcess, drawing, expected_mask, request
 from douga_client import contract as c
+from douga_client import transport
 from douga_client.address import Address, Target, parse_address
 from douga_client.answers import AnswerReader, requests
 from douga_client.call import Call, Requests
@@ -310,6 +312,14 @@ def test_nobody_there() -> None:
         port = free.getsockname()[1]
     assert kind_of(Target(Address("127.0.0.1", port))) is Kind.NO_SERVER
     assert kind_of(Target(Address(path="/nonexistent/douga.sock"))) is Kind.NO_SERVER
+
+
+def test_a_machine_without_this_family_of_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(transport.socket, "socket", none)
+    assert kind_of(Target(Address("127.0.0.1", 7610), "")) in (Kind.UNREACHABLE, Kind.NO_SERVER)
 
 
 @pytest.mark.parametrize(

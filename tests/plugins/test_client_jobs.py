@@ -306,10 +306,12 @@ def test_a_server_of_another_version_is_told_as_such() -> None:
 
     with scripted(lambda *_: pb.GetCapabilitiesResponse(version="9.1.0")) as target:
         client = GrpcClient(Known(target))
-        error = _ended(client, client.submit(request())).error
+        error, again = (_ended(client, client.submit(request())).error for _ in range(2))
         client.close()
     assert error is not None
+    assert again is not None
     assert (error.kind, error.mend) == (Kind.OTHER_VERSION, Mend.COMMAND)
+    assert again.kind is Kind.OTHER_VERSION  # nothing is sent to it the second time either
     assert "it is 9.1.0, the plugin 0.1.0" in error.text()
     assert error.command("blender").endswith("douga plugin install blender")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -99,6 +100,23 @@ def test_the_first_job_starts_a_server_which_ends_with_the_client(
     assert second.error is None, "another host finds it and needs no Python"
     client.close()
     assert wait_gone(announced.pid)
+
+
+def test_a_server_that_was_ended_from_outside_is_started_again(
+    python: str, folder: Path, opened: list[Client]
+) -> None:
+    client, job = outcome(Settings(python=python), folder, opened)
+    assert job.error is None
+    first = discovery.read(folder / "server.json")
+    assert first is not None
+    os.kill(first.pid, signal.SIGTERM)
+    assert wait_gone(first.pid)
+    again = client.submit(request())
+    pump_until(client, lambda _: again.is_done)
+    assert again.error is None
+    second = discovery.read(folder / "server.json")
+    assert second is not None
+    assert second.pid != first.pid
 
 
 def test_a_server_that_is_kept_outlives_the_client(python: str, folder: Path, opened: list[Client]) -> None:

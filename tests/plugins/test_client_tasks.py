@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from douga_client.api import Palette, Reconstruction, ReconstructRequest, Result
+from douga_client.api import Event, Palette, Reconstruction, ReconstructRequest, Result
 from douga_client.choice import Choice
 from douga_client.errors import ClientError, Kind
 from douga_client.fake import FakeClient
@@ -260,6 +260,44 @@ def test_other_settings_begin_anew_with_another_server() -> None:
     tick_until_idle(queue)
     assert (moved.error, moved.made) == (None, ["a None"])
     assert (opened[0].is_closed, len(opened)) == (True, 2)
+
+
+def test_an_error_that_nobody_thought_of_ends_the_task_and_not_the_queue() -> None:
+    class Broken(FakeClient):
+        def pump(self, budget_s: float = 0.01) -> list[Event]:
+            raise OSError(97, "Address family not supported by protocol")
+
+    clients = [Broken(), FakeClient()]
+    queue = TaskQueue(lambda: clients.pop(0))
+    lost = queue.add(task())
+    tick_until_idle(queue)
+    assert isinstance(lost.error, ClientError)
+    assert lost.error.kind is Kind.BUG
+    assert "Address family" in str(queue.error)
+    after = queue.add(task())
+    tick_until_idle(queue)
+    assert after.error is None
+
+
+def test_a_question_is_put_again_where_the_settings_changed_meanwhile() -> None:
+    opened: list[FakeClient] = []
+
+    class Slow(FakeClient):
+        def pump(self, budget_s: float = 0.01) -> list[Event]:
+            return [] if len(opened) == 1 else super().pump(budget_s)
+
+    def open_client() -> FakeClient:
+        opened.append(Slow())
+        return opened[-1]
+
+    queue = TaskQueue(open_client)
+    queue.ask(may_start=True)
+    for _ in range(3):
+        queue.tick()
+    queue.settings_changed()
+    tick_until_idle(queue)
+    assert (len(opened), queue.error) == (2, None)
+    assert queue.info is not None
 
 
 @pytest.mark.parametrize("asked", [True, False])

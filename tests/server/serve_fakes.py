@@ -1,7 +1,8 @@
 """`douga serve` with fake weights, as a process for tests: `serve_fakes.py [arguments of douga serve]`.
 
 While the file $HOLD exists, frames and, with $HOLD_LOADING, the loading of the weights are held up. The file
-$HOLD.held tells that a frame has been.
+$HOLD.held tells that a frame has been. With $BROKEN_RELOAD loading anew fails, with $HOLD_RELOAD it never
+ends and $HOLD tells that it has begun.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ class HeldBackend(FakeBackend):
         if "HOLD_LOADING" in os.environ:
             await asyncio.to_thread(_wait)
         return await super().start()
+
+    async def reload(self) -> Description:
+        if "BROKEN_RELOAD" in os.environ:
+            raise MemoryError("there is no room for two sets of weights")
+        while "HOLD_RELOAD" in os.environ:
+            HOLD.touch()
+            await asyncio.sleep(0.02)
+        return await super().reload()
 
     async def run(self, batch: Sequence[Job], on_progress: Sequence[OnProgress]) -> list[Answer | DougaError]:
         while HOLD.exists():

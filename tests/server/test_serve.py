@@ -161,6 +161,27 @@ def test_sighup_loads_anew() -> None:
         assert server.end()[0] == 0
 
 
+def test_weights_that_cannot_be_loaded_anew_leave_the_old_ones_in_use() -> None:
+    with served(FAKE, "--address", "127.0.0.1:0", BROKEN_RELOAD="1") as server:
+        server.line("listening")
+        server.line("ready")
+        server.process.send_signal(signal.SIGHUP)
+        while "the old ones stay in use" not in (line := server.process.stderr.readline()):
+            assert line
+        server.reconstruct()
+        assert server.end()[0] == 0
+
+
+def test_it_can_be_stopped_while_it_loads_anew(tmp_path: Path) -> None:
+    hold = tmp_path / "hold"
+    with served(FAKE, "--address", "127.0.0.1:0", HOLD_RELOAD="1", HOLD=str(hold)) as server:
+        server.line("listening")
+        server.line("ready")
+        server.process.send_signal(signal.SIGHUP)
+        _until(hold.exists)
+        assert server.end()[0] == 0
+
+
 @pytest.mark.parametrize("is_older", [False, True])
 def test_it_ends_with_the_process_that_it_belongs_to(is_older: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if is_older:  # than Linux 5.3

@@ -27,11 +27,8 @@ def make_group(result: str) -> Any:
         _socket(group, "INPUT", "NodeSocketFloatFactor", title)
         _socket(group, "OUTPUT", "NodeSocketColor", title)
         alone = node.outputs["Image"]
-        if image[document.KIND] == "cel":  # Blender 3.4 leaves the colours under alpha 0 of byte images
-            premul = group.nodes.new("CompositorNodePremulKey")
-            premul.location = (180, -120 * row)
-            group.links.new(alone, premul.inputs[0])
-            alone = premul.outputs[0]
+        if image[document.KIND] == "cel":
+            alone = _premultiplied(group, alone, row)
         group.links.new(alone, leave.inputs[title])
         over = group.nodes.new("CompositorNodeAlphaOver")
         over.location = (300 + 180 * row, -120 * row)
@@ -76,6 +73,8 @@ def _data_output(group: Any, leave: Any, image: Any, row: int) -> None:
     node = _image_node(group, image, row)
     _socket(group, "OUTPUT", "NodeSocketColor" if is_colour else "NodeSocketFloat", title)
     last = node.outputs["Image"]
+    if is_colour:
+        last = _premultiplied(group, last, row)
     if kind == "class_ids":
         for operation, value in (("MULTIPLY", 255.0), ("ROUND", 0.0)):
             math = group.nodes.new("CompositorNodeMath")
@@ -84,6 +83,14 @@ def _data_output(group: Any, leave: Any, image: Any, row: int) -> None:
             group.links.new(last, math.inputs[0])
             last = math.outputs[0]
     group.links.new(last, leave.inputs[title])
+
+
+def _premultiplied(group: Any, straight: Any, row: int) -> Any:
+    """Blender 3.4 leaves the colours under alpha 0 of byte images."""
+    premul = group.nodes.new("CompositorNodePremulKey")
+    premul.location = (180, -120 * row)
+    group.links.new(straight, premul.inputs[0])
+    return premul.outputs[0]
 
 
 def _image_node(group: Any, image: Any, row: int) -> Any:

@@ -25,10 +25,16 @@ def _settings():
     return _known
 
 
+def _forget():
+    global _known, _trouble
+    _known = _trouble = None
+
+
 def _change(name, value):
     global _known, _trouble
     if getattr(_settings(), name) == value:
         return
+    _forget()  # another host, or `douga plugin install`, may have written since
     _known, _trouble = replace(_settings(), **{name: value}), None
     try:
         write(_known)
@@ -91,6 +97,5 @@ def register():
 
 def unregister():
     """Take it away; the file stays."""
-    global _known, _trouble
     bpy.utils.unregister_class(DougaPreferences)
-    _known = _trouble = None
+    _forget()

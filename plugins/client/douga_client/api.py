@@ -245,11 +245,11 @@ class Client(ABC):
         """Give everything up. Jobs that were under way get no event."""
 
     def wait(
-        self, job: Job, timeout_s: float = 600.0, told: Callable[[Progress], None] = lambda progress: None
+        self, job: Job, timeout_s: float = 1200.0, told: Callable[[Progress], None] = lambda progress: None
     ) -> Result:
         """For hosts whose screen waits (`blender -b`, GIMP): pump until a job is done. told: hears how far.
 
-        Raises the job's ClientError.
+        timeout_s: longer than a call may take, which ends by itself. Raises the job's ClientError.
         """
         until_s = time.monotonic() + timeout_s
         while not job.is_done:

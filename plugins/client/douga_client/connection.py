@@ -27,6 +27,7 @@ from .call import (
     Status,
 )
 from .errors import ClientError, Kind
+from .system_errors import in_words
 from .transport import Transport, wait_for
 
 AGENT = "douga-client"
@@ -97,6 +98,8 @@ class Connection:
             self._break(exc)
         except (http2.H2Error, UnicodeDecodeError) as exc:
             self._break(self._no_http(str(exc)))
+        except OSError as exc:
+            self._break(self._lost(in_words(exc)))
         now_s = self._clock()
         for call in [call for call, end_s in self._deadlines.items() if end_s <= now_s]:
             call.end(Status(DEADLINE_EXCEEDED, f"no answer within {call.timeout_s:g} s"))

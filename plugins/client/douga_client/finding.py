@@ -77,6 +77,8 @@ class LocalServer(Finder):
     def find(self, *, may_start: bool) -> Target | None:
         """See `Finder`."""
         announced = discovery.read(self._file)
+        if self._launch is not None and self._launch.is_ready and not self._launch.is_running:
+            self.close()  # it was ended from outside
         if self._launch is not None:
             return self._started(announced)
         if announced is not None and announced != self._dead and announced.is_alive:
@@ -116,9 +118,11 @@ class LocalServer(Finder):
             if announced is not None and announced != self._dead and announced.is_alive:
                 return self._target(announced)  # another program's was faster
             raise
-        if not ready or announced is None or announced.pid != launch.pid:
+        if not ready or announced is None:
             return None
-        return self._target(announced)
+        if announced.pid != launch.pid and (announced == self._dead or not announced.is_alive):
+            return None  # a stale file; ours has not replaced it yet
+        return self._target(announced)  # of another pid where Python starts another one, as on Windows
 
     def _target(self, announced: Announcement) -> Target:
         if not is_compatible(announced.version):

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
+from .api import Cutout
 from .image import Region
 
 Band = tuple[Region, bytearray]  # where it is in the map, its BGRA pixels
@@ -60,6 +62,25 @@ def cropped(pixels: Map, width: int, region: Region, channels: int = 4) -> bytea
         start = (row * width + x) * channels
         out += view[start : start + part_width * channels]
     return out
+
+
+def within(data: bytes | bytearray, inside: bytes | None) -> bytes:
+    """Zero outside of a selection. inside: 255 within it, of the same size; None for all."""
+    if inside is None:
+        return bytes(data)
+    both = int.from_bytes(data, "little") & int.from_bytes(inside, "little")
+    return both.to_bytes(len(data), "little")
+
+
+def part_of(cutout: Cutout, region: Region | None, inside: bytes | None) -> Cutout:
+    """What was asked for of a cutout, which is always of the whole frame. inside: see `within`."""
+    if region is None:
+        return cutout
+    alpha, colors = (
+        bytes(cropped(plane, cutout.width, region, channels))
+        for plane, channels in ((cutout.alpha, 1), (cutout.colors, 3))
+    )
+    return replace(cutout, width=region[2], height=region[3], alpha=within(alpha, inside), colors=colors)
 
 
 def _box(data: bytes, width: int, class_id: int, start: int, end: int) -> Region | None:

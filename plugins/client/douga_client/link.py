@@ -121,11 +121,13 @@ class Link:
             return
         error = error_of(call, connection.target)
         if error is None and len(self._replies) == 1:
-            self.info = server_info(self._replies[0])
+            info = server_info(self._replies[0])
             self._trouble_since_s, self._pause_s, self.was_ready = None, _FIRST_PAUSE_S, True
-            if not is_compatible(self.info.version):
-                said = f"it is {self.info.version}, the plugin {VERSION}"
+            if not is_compatible(info.version):
+                self.drop()  # or the next job would be sent to it
+                said = f"it is {info.version}, the plugin {VERSION}"
                 raise ClientError(Kind.OTHER_VERSION, address=connection.target.address.target, said=said)
+            self.info = info
         elif error is None or error.kind is Kind.NOT_SUPPORTED:
             raise ClientError(Kind.NOT_DOUGA, address=connection.target.address.target)
         elif not connection.is_closed:  # where it is closed, the next pump looks after it

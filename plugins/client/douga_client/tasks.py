@@ -134,7 +134,7 @@ class TaskQueue:
         self._client: Client | None = None
         self._warming: Iterator[None] | None = None
         self._is_warm = self._wanted = self._is_ticking = False
-        self._question = ""
+        self._question = self._asked = ""
         self.tasks: list[Task] = []
         self.last: Task | None = None
         self.info: ServerInfo | None = None
@@ -166,13 +166,16 @@ class TaskQueue:
 
     def ask(self, *, may_start: bool = False) -> None:
         """Ask the server what it can do; `tick` until `is_asking` is over, then see `info` and `error`."""
-        self.error, self._question = None, "start" if may_start else "look"
+        self.error, self._asked = None, "start" if may_start else "look"
+        self._question = self._asked
 
     def settings_changed(self) -> None:
         """Connect anew, by other settings; what is under way begins again."""
         if self._client is not None:
             self._client.close()
         self._client = self.info = None
+        if self._question == "put":  # who was asked is gone
+            self._question = self._asked
 
     def close(self) -> None:
         """The host ends."""
@@ -212,6 +215,15 @@ class TaskQueue:
         if self._is_ticking:  # the host has let its timer go on while it worked for us
             return
         self._is_ticking, begun_s = True, perf_counter()
+        try:
+            self._go_on(begun_s, budget_s)
+        except Exception as exc:  # it must not come up in the host, nor keep the next tick away
+            self._give_up(_told(exc))
+        finally:
+            self._is_ticking = False
+            self.longest_slice_s = max(self.longest_slice_s, perf_counter() - begun_s)
+
+    def _go_on(self, begun_s: float, budget_s: float) -> None:
         if (self._wanted or self._question) and not self._is_warm:
             self._warm_a_piece()
         elif self._question in ("look", "start"):
@@ -222,8 +234,14 @@ class TaskQueue:
             busy = [task for task in busy if not self._step(task)]
             if perf_counter() - begun_s > budget_s:
                 break
-        self._is_ticking = False
-        self.longest_slice_s = max(self.longest_slice_s, perf_counter() - begun_s)
+
+    def _give_up(self, error: Exception) -> None:
+        """End what was under way by an error of ours, and begin with a new client the next time."""
+        for task in self.tasks[:_AT_ONCE]:
+            self._end(task, error)
+        self._question, self._wanted = "", False
+        self.settings_changed()
+        self.error = error
 
     def run(self, task: Task) -> None:
         """Work until a task is over, where no timer runs."""

@@ -104,7 +104,11 @@ class Transport:
 
     def _knock(self) -> None:
         family, place = self._places.pop(0)
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            self._socket = socket.socket(family, socket.SOCK_STREAM)
+        except OSError as exc:  # such as an address of IPv6 on a machine without it
+            self._not_connected(exc.errno or errno.EAFNOSUPPORT)
+            return
         self._socket.setblocking(False)
         if not self._target.address.path:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

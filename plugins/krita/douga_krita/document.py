@@ -12,7 +12,7 @@ from typing import Any
 from douga_client.api import Cutout, PaletteClass, Result
 from douga_client.choice import LABELS, Choice
 from douga_client.image import Pixels
-from douga_client.layers import Band, class_bands, cropped, masked_bands
+from douga_client.layers import Band, class_bands, cropped, masked_bands, part_of, within
 from douga_client.tasks import DocumentError, Frame, Steps
 from douga_client.texts import class_title
 from krita import Krita
@@ -165,15 +165,20 @@ class KritaDocument:
     ) -> Iterator[tuple[str, int, Iterator[Band], bytes | None]]:
         """Title, colour label, pixels and mask of each layer, from the bottom up."""
         if isinstance(result, Cutout):
-            yield text("alpha", self._language), 0, _cutout_bands(result), None
+            yield (
+                text("alpha", self._language),
+                0,
+                _cutout_bands(part_of(result, frame.region, frame.inside)),
+                None,
+            )
             return
-        mask, width = _within(result.cel_mask, frame.inside), result.width
+        mask, width = within(result.cel_mask, frame.inside), result.width
         if choice.has_cel and mask.find(255) >= 0:
             bands = (_plain_bands if choice.has_mask else masked_bands)(
                 _part(frame), mask, width, _BAND_PIXELS
             )
             yield text("cel", self._language), 0, bands, mask if choice.has_mask else None
-        ids = _within(result.class_map, frame.inside)
+        ids = within(result.class_map, frame.inside)
         for entry in reversed(choice.layers_of(result)):
             if ids.find(entry.class_id) >= 0:
                 yield self._planned_class(entry, ids, width)
@@ -208,14 +213,6 @@ def _part(frame: Frame) -> memoryview | bytearray:
     return (
         memoryview(pixels.data) if frame.region is None else cropped(pixels.data, pixels.width, frame.region)
     )
-
-
-def _within(data: bytes | bytearray, inside: bytes | None) -> bytes:
-    """Zero outside of a selection."""
-    if inside is None:
-        return bytes(data)
-    both = int.from_bytes(data, "little") & int.from_bytes(inside, "little")
-    return both.to_bytes(len(data), "little")
 
 
 def _rows_of(plane: bytes, width: int) -> Iterator[Band]:

@@ -24,6 +24,16 @@
 (define (douga-path folder . parts)
   (unbreakupstr (cons folder parts) "/"))
 
+; Whether two paths name one file, as far as Script-Fu can see.
+(define (douga-same-file? path other)
+  (and (string? other)
+       (equal? (douga-parts path) (douga-parts other))))
+(define (douga-parts path)
+  (let loop ((rest (strbreakup path "/")) (kept '()))
+    (cond ((null? rest) (reverse kept))
+          ((or (string=? (car rest) "") (string=? (car rest) ".")) (loop (cdr rest) kept))
+          (else (loop (cdr rest) (cons (car rest) kept))))))
+
 ; Errors of GIMP's go through Script-Fu's hook, those of `error` and `throw` do not, so ours do.
 (define (douga-fail . words)
   (apply *error-hook* words))
@@ -57,6 +67,10 @@
   (let* ((copy (car (gimp-image-duplicate image)))
          (name (douga-name image))
          (path (douga-path folder (string-append name ".png"))))
+    (if (douga-same-file? path (car (gimp-image-get-filename image)))
+        (begin (gimp-image-delete copy)
+               (douga-fail (string-append path " is this image's own file, which would be lost; choose another "
+                                          "folder"))))
     (douga-cleanly (lambda () (douga-write copy path))
                    (lambda (failed) (gimp-image-delete copy)))
     (gimp-message (string-append "Written. Now run in a terminal:\ndouga reconstruct \"" path "\" --out \""

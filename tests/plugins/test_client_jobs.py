@@ -316,6 +316,14 @@ def test_a_server_of_another_version_is_told_as_such() -> None:
     assert error.command("blender").endswith("douga plugin install blender")
 
 
+def test_a_server_elsewhere_that_is_not_there_is_not_offered_to_be_started(tmp_path: Path) -> None:
+    client = open_client(Settings(server=f"unix:{tmp_path / 'nobody.sock'}"))
+    error = _ended(client, client.submit(request())).error
+    client.close()
+    assert error is not None
+    assert (error.kind, error.mend) == (Kind.NO_SERVER, Mend.RETRY)
+
+
 def test_a_server_that_was_killed_and_comes_back_is_found_again(tmp_path: Path) -> None:
     with ServerProcess(tmp_path, "--address", "127.0.0.1:0") as first:
         first.hold.touch()

@@ -271,7 +271,8 @@ def test_a_server_that_cannot_start_says_why(python: str, folder: Path, opened: 
 def test_nothing_is_started_where_the_user_does_not_want_it(
     python: str, folder: Path, opened: list[Client]
 ) -> None:
-    assert error_of(Settings(python=python, start_server=False), folder, opened).kind is Kind.NO_SERVER
+    error = error_of(Settings(python=python, start_server=False), folder, opened)
+    assert (error.kind, error.mend) == (Kind.NO_SERVER, Mend.RETRY)
 
 
 @pytest.mark.parametrize("how", ["others read", "a link", "a folder"])

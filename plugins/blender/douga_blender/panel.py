@@ -10,6 +10,9 @@ from .operators import active_image
 from .session import queue, warm_soon
 from .texts import language, translated
 
+# What to do again, by what was done last; nothing yet: it was the question that failed.
+_AGAIN = {"reconstruct": "douga.reconstruct", "cutout": "douga.cutout", "": "douga.ask"}
+
 
 class _Panel:
     bl_label, bl_category, bl_region_type = "Douga", "Douga", "UI"
@@ -132,7 +135,10 @@ def _draw_mend(box, error):
     if mend is Mend.SETTINGS:
         box.operator("douga.settings", text=label, translate=False)
     elif mend is Mend.RETRY:
-        box.operator("douga.reconstruct", text=label, translate=False)
+        last = queue().last
+        again = box.operator(_AGAIN[last.kind if last is not None else ""], text=label, translate=False)
+        if last is None:
+            again.start = True
     elif mend is Mend.START:
         box.operator("douga.ask", text=label, translate=False).start = True
     if command:

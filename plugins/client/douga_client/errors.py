@@ -99,7 +99,8 @@ RETRIED = frozenset({Kind.LOST, Kind.BUSY, Kind.LOADING, Kind.UNREACHABLE, Kind.
 class ClientError(Exception):
     """Something that a person has to be told.
 
-    details: what the sentence names: "address", "said" (the other side's own words), "path", "python" ...
+    details: what the sentence names: "address", "said" (the other side's own words), "path", "python" ..., and
+    "starts": "no" where none of ours can be started.
     retry_after_ms: when the server wants to be asked again, None where it did not say.
     """
 
@@ -115,7 +116,9 @@ class ClientError(Exception):
 
     @property
     def mend(self) -> Mend:
-        """What the plugin should offer."""
+        """What the plugin should offer. Nobody starts a server where the user entered an address."""
+        if self.kind is Kind.NO_SERVER and self.details.get("starts") == "no":
+            return Mend.RETRY
         return _MENDS.get(self.kind, (Mend.NONE, ""))[0]
 
     def command(self, host: str = "krita") -> str:

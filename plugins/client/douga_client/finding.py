@@ -30,6 +30,10 @@ class Finder(ABC):
         """The target of `find` did not work; whether another may come of asking again at once."""
         return False
 
+    def told(self, error: ClientError) -> ClientError:
+        """An error of the way to the server, as this finder has to tell it."""
+        return error
+
     def close(self) -> None:  # noqa: B027  most have nothing to let go of
         """Let go of what was started."""
 
@@ -43,6 +47,10 @@ class FixedServer(Finder):
     def find(self, *, may_start: bool) -> Target | None:
         """See `Finder`."""
         return self._settings.target()
+
+    def told(self, error: ClientError) -> ClientError:
+        """See `Finder`: none is started in place of one that the user entered."""
+        return error.completed(starts="no")
 
 
 class LocalServer(Finder):
@@ -84,7 +92,8 @@ class LocalServer(Finder):
         if announced is not None and announced != self._dead and announced.is_alive:
             return self._target(announced)
         if not may_start or not self._settings.start_server:
-            raise ClientError(Kind.NO_SERVER, address=str(self._file))
+            starts = "" if self._settings.start_server else "no"
+            raise ClientError(Kind.NO_SERVER, address=str(self._file), starts=starts)
         self._launch = Launch(self._settings, self._file, self._clock, self._host_pid)
         return None
 

@@ -145,7 +145,7 @@ class Link:
         patience_s = _PATIENCE_S.get(error.kind, _AFTER_LOSS_S if self.was_ready and error.may_pass else 0.0)
         if now_s - self._trouble_since_s >= patience_s:
             self._trouble_since_s, self._pause_s, self.was_ready = None, _FIRST_PAUSE_S, False
-            raise error
+            raise self._finder.told(error)
         pause_s = self._next_pause_s()
         self._not_before_s = now_s + max(pause_s, (error.retry_after_ms or 0) / 1000)
 

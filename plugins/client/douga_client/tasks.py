@@ -166,7 +166,8 @@ class TaskQueue:
 
     def ask(self, *, may_start: bool = False) -> None:
         """Ask the server what it can do; `tick` until `is_asking` is over, then see `info` and `error`."""
-        self.error, self._asked = None, "start" if may_start else "look"
+        self.error = self.last = None
+        self._asked = "start" if may_start else "look"
         self._question = self._asked
 
     def settings_changed(self) -> None:

@@ -222,8 +222,8 @@ class DougaDocker(DockWidget):
         elif error.mend is Mend.COMMAND:
             QApplication.clipboard().setText(error.command("krita"))
             self.status.setText(self._text("copied", command=error.command("krita")))
-        elif error.mend is Mend.START:
-            self._test()
+        elif error.mend is Mend.START or self.model.queue.last is None:
+            self._test()  # where nothing was done yet, it was the question that failed
         elif self._last_kind:
             self.start(self._last_kind)
 

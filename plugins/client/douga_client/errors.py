@@ -99,8 +99,8 @@ RETRIED = frozenset({Kind.LOST, Kind.BUSY, Kind.LOADING, Kind.UNREACHABLE, Kind.
 class ClientError(Exception):
     """Something that a person has to be told.
 
-    details: what the sentence names: "address", "said" (the other side's own words), "path", "python" ..., and
-    "starts": "no" where none of ours can be started.
+    details: what the sentence names: "address", "said" (the other side's own words), "path", "python" ...,
+    and "starts", which is "no" where none of ours can be started.
     retry_after_ms: when the server wants to be asked again, None where it did not say.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -33,12 +34,11 @@ def memory_minded(frame: Frame, told: Callable[[Frame], DougaError] | None = Non
 
 
 def _is_torch_short(exc: RuntimeError) -> bool:
-    import torch  # its allocator of the CPU has no class of its own
-
-    if isinstance(exc, torch.OutOfMemoryError):
+    torch = sys.modules.get("torch")  # where it is not loaded it is none of its errors
+    if torch is not None and isinstance(exc, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
         return True
-    return "can't allocate memory" in str(exc)
+    return "can't allocate memory" in str(exc)  # its allocator of the CPU has no class of its own
 
 
 def _too_large(frame: Frame) -> InputError:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from douga.errors import InputError, MissingInputError
-from douga.frame_io import IMAGE_SUFFIXES, read_frame
+from douga.frame_io import pictures_named, read_frame
 from douga.srgb import TRANSPARENT
 from douga.types import CelMask, Frame
 
@@ -50,8 +50,7 @@ class OwnMasks:
             raise MissingInputError(
                 f"{self.path}: no such file or folder; --mask takes an image or a folder of them"
             )
-        alike = sorted(p for p in self.path.iterdir() if p.stem == name and p.is_file())
-        found = [p for p in alike if p.suffix.lower() in IMAGE_SUFFIXES]
+        found = pictures_named(self.path, name)
         if len(found) > 1:
             raise InputError(
                 f"{self.path}: {' and '.join(p.name for p in found)} could both be the mask of {name}; keep "

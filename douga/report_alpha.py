@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,10 +10,11 @@ import numpy as np
 
 from douga.errors import DougaError
 from douga.evaluate_alpha import FOLDER, AlphaFrame, read_alpha
-from douga.frame_io import IMAGE_SUFFIXES, read_frame
+from douga.frame_io import pictures_named, read_frame
 from douga.metrics.mattes import INVISIBLE, foreground, visible_errors
 from douga.types import U8
 
+_FRAMES = {FOLDER: "frame", "gt": "im"}  # beside the alphas, as the simulator and as studios have them
 TOO_MUCH, TOO_LITTLE, FORGIVEN = (222, 45, 38), (40, 105, 220), (240, 190, 60)
 
 
@@ -39,13 +39,11 @@ def alpha_pictures(frame: AlphaFrame) -> list[tuple[str, U8]]:
 
 def _frame_of(alpha: Path) -> Path | None:
     """The frame of a true alpha: in frame/ in place of alpha/, or in im/ in place of gt/, in any format."""
-    parts = list(alpha.absolute().parts)
-    for folder, beside in ((FOLDER, "frame"), ("gt", "im")):
-        if folder in parts[:-1]:
-            parts[len(parts) - 1 - parts[::-1].index(folder, 1)] = beside
-            there = sorted(Path(*parts).parent.glob(f"{glob.escape(alpha.stem)}.*"))
-            fits = (p for p in there if p.stem == alpha.stem and p.suffix.lower() in IMAGE_SUFFIXES)
-            return next(fits, None)
+    parts = list(alpha.absolute().parent.parts)
+    for i in reversed(range(len(parts))):
+        if parts[i] in _FRAMES:
+            parts[i] = _FRAMES[parts[i]]
+            return next(iter(pictures_named(Path(*parts), alpha.stem)), None)
     return None
 
 

@@ -179,6 +179,12 @@ def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(p), "") if p.isdecimal() and p.isascii() else (1, 0, p) for p in parts], path.name
 
 
+def pictures_named(folder: Path, stem: str) -> list[Path]:
+    """The pictures of a folder that have this stem, whatever their suffix; none where there is no folder."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(p for p in found if p.stem == stem and p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+
+
 def _images_in(folder: Path, notes: list[str]) -> list[Path]:
     files = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=natural_key)
     images = [p for p in files if p.suffix.lower() in IMAGE_SUFFIXES and not p.is_dir()]

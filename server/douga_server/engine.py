@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import cv2
 import numpy as np
 
 from douga.cutout import Alpha, cut_out
 from douga.errors import DougaError
+from douga.memory import memory_minded
 from douga.pipeline import Probabilities
 from douga.postprocess import clean_douga
 from douga.types import U8, CelMask
@@ -295,20 +295,13 @@ def _caught(work: _Work, step: Callable[[], _Made]) -> _Made | DougaError | Stop
     The errors go without their tracebacks, which would hold the arrays of the job for as long as they live.
     """
     try:
-        return step()
+        with memory_minded(work.job.frame, memory_short):
+            return step()
     except (DougaError, Stopped) as exc:
         return exc.with_traceback(None)
     except Exception as exc:
-        if _is_short_of_memory(exc):
-            return memory_short(work.job.frame)
         _LOG.exception("job %s: a bug", work.job.call_id)
         return EngineError(
             f"the server has a bug that this frame shows ({type(exc).__name__}: {exc}); its log has more, "
             "please report it"
         )
-
-
-def _is_short_of_memory(exc: Exception) -> bool:
-    return isinstance(exc, MemoryError) or (
-        isinstance(exc, cv2.error) and getattr(exc, "code", None) == cv2.Error.StsNoMem
-    )

@@ -172,10 +172,9 @@ def _unknown_colours(drawing: Frame, palette: Palette) -> tuple[str, ...]:
 
 def _named_like(name: str, folder: Path) -> Path:
     """The picture of this name, whatever its suffix. Raises MissingInputError."""
-    from douga.frame_io import IMAGE_SUFFIXES
+    from douga.frame_io import pictures_named
 
-    alike = sorted(p for p in folder.glob("*") if p.stem == name and p.is_file())
-    found = [path for path in alike if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = pictures_named(folder, name)
     if not found:
         raise MissingInputError(f"{folder}: no frame for the drawing {name}; expected {folder / name}.png")
     if len(found) > 1:

@@ -102,8 +102,9 @@ def draw_curves(runs: Sequence[Run]) -> U8:
     what goes beyond, such as a loss, is left out and named. Each validation is a dot; the legend's last
     column is the best score.
     """
-    keys = [key for key in dict.fromkeys(key for run in runs for key in run.curves) if not _beyond(runs, key)]
-    keys.sort(key=lambda key: key != "score")
+    every = list(dict.fromkeys(key for run in runs for key in run.curves))
+    beyond = [key for key in every if _goes_beyond(runs, key)]
+    keys = sorted((key for key in every if key not in beyond), key=lambda key: key != "score")
     columns = max(1, min(_COLUMNS, len(keys)))
     rows = -(-len(keys) // columns)
     head = _HEAD_PX + _LEGEND_PX * len(runs)
@@ -111,7 +112,7 @@ def draw_curves(runs: Sequence[Run]) -> U8:
     picture = Image.new("RGB", (size_wh[0] * _SHARP, size_wh[1] * _SHARP), _PAPER)
     draw = ImageDraw.Draw(picture)
     last_step = max(points[-1][0] for run in runs for points in run.curves.values()) or 1.0
-    _legend(draw, runs, [key for run in runs for key in run.curves if _beyond(runs, key)])
+    _legend(draw, runs, beyond)
     for nth, key in enumerate(keys):
         box = _box(nth % columns * _CHART_WH[0], head + nth // columns * _CHART_WH[1])
         chart = _Chart(draw, box, last_step)
@@ -136,7 +137,7 @@ def _font(size_px: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size_px * _SHARP)
 
 
-def _beyond(runs: Sequence[Run], key: str) -> bool:
+def _goes_beyond(runs: Sequence[Run], key: str) -> bool:
     """Whether it is no score from 0 to 1."""
     return any(not 0 <= value <= 1 for run in runs for _, value in run.curves.get(key, []))
 
@@ -144,7 +145,7 @@ def _beyond(runs: Sequence[Run], key: str) -> bool:
 def _legend(draw: ImageDraw.ImageDraw, runs: Sequence[Run], beyond: Sequence[str]) -> None:
     title = "Scores at each validation"
     if beyond:
-        title += f" (not from 0 to 1 and left out: {', '.join(dict.fromkeys(beyond))})"
+        title += f" (not from 0 to 1 and left out: {', '.join(beyond)})"
     draw.text((20 * _SHARP, 26 * _SHARP), title, fill=_INK, font=_font(17), anchor="ls")
     for nth, (run, colour) in enumerate(zip(runs, _colours(len(runs)), strict=True)):
         y = (_HEAD_PX + _LEGEND_PX * (nth + 0.5)) * _SHARP

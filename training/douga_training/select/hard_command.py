@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import glob
 import io
 import sys
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from douga.atomic import write_png, write_text
 from douga.checkpoint import LoadedNetwork
 from douga.cutout_weights import default_model, load_cutout_network
 from douga.errors import InputError, MissingInputError, OutputError
-from douga.frame_io import IMAGE_SUFFIXES, FrameSource, Sources, open_sources, read_frame
+from douga.frame_io import FrameSource, Sources, open_sources, pictures_named, read_frame
 from douga.results import prepare_folder
 from douga.types import U8, Frame
 from douga_training.pairs import ALPHAS, IMAGES
@@ -109,9 +108,7 @@ def _truth_of(source: FrameSource) -> Path | None:
     """gt/NAME.* beside an im/ that the picture lies in."""
     if source.path.parent.name != IMAGES:
         return None
-    stem = source.path.stem
-    found = sorted((source.path.parent.parent / ALPHAS).glob(f"{glob.escape(stem)}.*"))
-    return next((p for p in found if p.stem == stem and p.suffix.lower() in IMAGE_SUFFIXES), None)
+    return next(iter(pictures_named(source.path.parent.parent / ALPHAS, source.path.stem)), None)
 
 
 def _grey(alpha: Frame, path: Path) -> U8:

@@ -341,11 +341,15 @@ def test_a_frame_that_was_drawn_anew_is_told(tmp_path: Path, capsys: pytest.Capt
     assert f"1 of them made otherwise: from {shot / 'A0002.png'}, as it was" in capsys.readouterr().out
 
 
-def test_what_a_killed_run_left_is_gone_on_with_but_never_mixed(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_gone_on_with_but_never_mixed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shot, out = _shot(tmp_path / "shot", 2), tmp_path / "out"
     main(["reconstruct", str(shot), "--out", str(out)])
     manifest = json.loads((out / "manifest.json").read_text())
     (out / "manifest.json").write_text(json.dumps({**manifest, "frames": []}))  # killed before it told
+    assert main(["reconstruct", str(shot), "--out", str(out), "--palette", "retas"]) == 0
+    assert "2 of them made otherwise: palette kugler, not retas" in capsys.readouterr().out
     (out / "douga/A0002.tga").unlink()
     for _ in range(2):  # not the second time either
         assert main(["reconstruct", str(shot), "--out", str(out), "--palette", "retas"]) == 2

@@ -70,10 +70,11 @@ def test_the_smaller_side_of_other_trace_lines_is_toned(trace: DougaClass, fill:
 def test_a_colour_area_never_has_the_paint_beside_it() -> None:
     ids = boxes(DougaClass.COLOR_EDGE)
     ids[15:24, 15:24] = DougaClass.COLOR_FILL
+    ids = ids.repeat(3, 0).repeat(3, 1)  # small areas take their neighbour's swatch for their own
     for seed in range(40):
         art = paint_drawing(ids, np.random.default_rng(seed), swatches=[RED, BLUE])
-        assert tuple(art.rgb[19, 19]) != tuple(art.rgb[9, 9])
-        assert art.ids[14, 19] == DougaClass.COLOR_EDGE
+        assert tuple(art.rgb[58, 58]) != tuple(art.rgb[28, 28])
+        assert art.ids[43, 58] == DougaClass.COLOR_EDGE
 
 
 def test_given_fills_are_kept_and_share_the_swatch_of_their_neighbour() -> None:

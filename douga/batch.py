@@ -159,8 +159,8 @@ class _HandOver(Generic[Begun]):
             return Outcome(source, time.perf_counter() - begun_s, warnings, error)
         return Outcome(source, time.perf_counter() - begun_s, warnings)
 
-    def close(self) -> None:
-        """Wait for everything handed over, report it, and raise the first error among it."""
+    def close(self) -> BaseException | None:
+        """Wait for everything handed over and report it. Returns the first error among it."""
         self._pool.shutdown(wait=True)
         failures = []
         while self._waiting:
@@ -169,8 +169,7 @@ class _HandOver(Generic[Begun]):
                 self._report(ended.result())
             else:
                 failures.append(ended.exception())
-        if failures and failures[0] is not None:
-            raise failures[0]
+        return failures[0] if failures else None
 
 
 @contextmanager
@@ -180,5 +179,9 @@ def _finishing(
     hand_over = _HandOver(finish, report, limits)
     try:
         yield hand_over
-    finally:
+    except BaseException:  # Ctrl-C as well: what it does to the frames on their way is not the news
         hand_over.close()
+        raise
+    failure = hand_over.close()
+    if failure is not None:
+        raise failure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ class FrameRecord:
 
     name: stem of the result files. input: path of the file as it was given. sha256: of that file. seconds:
     from the end of its reading to the last file written. warnings: conversions and findings, for people.
-    error: why there are no results. made_with: the run that made them, only where it was another one than the
-    manifest's own, or another command.
+    error: why there are none, or none but those of before. made_with: the run that made them, only where it
+    was another one than the manifest's own, or another command.
     """
 
     name: str
@@ -83,9 +83,7 @@ class Manifest:
         record = self.frames.get((self.run["command"], source.name))
         if record is None:
             return "; ".join(_differences(self.former, self.run)) if self.former else ""
-        if record.error is not None:
-            return ""
-        told = self._other_input(record, source)
+        told = [] if record.error is not None else self._other_input(record, source)
         if record.made_with is not None:
             told += _differences(record.made_with, self.run)
         return "; ".join(told)
@@ -102,7 +100,13 @@ class Manifest:
         return [f"from {record.input}, " + ("as it was before" if path == record.input else f"not {path}")]
 
     def add(self, record: FrameRecord) -> None:
-        """Record a frame, in place of what was known of it before."""
+        """Record a frame, in place of what was known of it before.
+
+        What could not be made leaves the results of before where they are, and so the record of their run.
+        """
+        before = self.frames.get((self.run["command"], record.name))
+        if record.error is not None and before is not None:
+            record = replace(record, made_with=before.made_with)
         self.frames[self.run["command"], record.name] = record
 
     def add_untold(self, source: FrameSource) -> None:

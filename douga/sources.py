@@ -114,7 +114,7 @@ def open_sources(inputs: Sequence[Path], numbers: tuple[int, int] | None = None)
     named = _named(items)
     if numbers is not None:
         first, last = numbers
-        named = tuple(i for i in named if i.is_video or first <= frame_number(i.name) <= last)
+        named = tuple(i for i in named if i.is_video or first <= frame_number(i.path.stem) <= last)
     counts = [_count(item, numbers or _ALL) for item in named]
     known = [n for n in counts if n is not None]
     return Sources(named, sum(known) if len(known) == len(counts) else None, tuple(notes), numbers or _ALL)

@@ -84,7 +84,17 @@ def run(args: argparse.Namespace) -> int:
     results = _result_folder(args)
     for warning in results.background.warnings if results.background else ():
         print(f"note: {warning}", file=sys.stderr)
-    return run_frames(args, results, lambda: load_cutout_equipment(args), "cutout", _settings(args))
+    return run_frames(
+        args, results, lambda: load_cutout_equipment(args), "cutout", _settings(args),
+        lambda: _named_weights(args),
+    )  # fmt: skip
+
+
+def _named_weights(args: argparse.Namespace) -> dict[str, str]:
+    """Of the network here; none where a server chooses."""
+    from douga.cutout_weights import default_model
+
+    return {} if args.server is not None else {"cutout": args.model or default_model()}
 
 
 def _result_folder(args: argparse.Namespace) -> CutoutFolder:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from douga.errors import MissingInputError
+from douga.errors import CheckpointError, MissingInputError
+from douga.shipped import known_weights
 
 if TYPE_CHECKING:  # torch, OpenCV and numpy are loaded when there is work to do, not for --help
     from douga.commands.session import Equipment, Results, Todo
@@ -50,12 +52,14 @@ def run_frames(
     load_equipment: Callable[[], Equipment],
     command: str,
     settings: dict[str, Any],
+    named_weights: Callable[[], dict[str, str]],
 ) -> int:
     """Take the frames that `args` name through the equipment into the results.
 
     load_equipment: is called only where there is something to do. command ("cutout"), settings: for the
-    manifest. Returns 0, or 1 when some frames failed, or 2 when all did. Raises DougaError when nothing can
-    be done, OutputError when results cannot be written.
+    manifest. named_weights: name or file by stage, of the networks that would do it here. Returns 0, or 1
+    when some frames failed, or 2 when all did. Raises DougaError when nothing can be done, OutputError when
+    results cannot be written.
     """
     from douga.commands.session import Console, Session, Todo
     from douga.frame_io import open_sources
@@ -67,7 +71,8 @@ def run_frames(
         console.say(f"note: {note}")
     todo = Todo(sources, results)
     if todo.is_empty():
-        return _nothing_to_do(todo, args, command, settings)
+        run = {"command": command, "settings": settings, "weights": _hashed(named_weights())}
+        return _nothing_to_do(todo, args, run)
     equipment = load_equipment()
     try:
         console.say(f"device: {equipment.device}")
@@ -80,7 +85,7 @@ def run_frames(
     return session.conclude()
 
 
-def _nothing_to_do(todo: Todo, args: argparse.Namespace, command: str, settings: dict[str, Any]) -> int:
+def _nothing_to_do(todo: Todo, args: argparse.Namespace, run: dict[str, Any]) -> int:
     from douga.commands.session import told_of_skipped
     from douga.manifest import Manifest
 
@@ -88,9 +93,20 @@ def _nothing_to_do(todo: Todo, args: argparse.Namespace, command: str, settings:
         wanted = f" numbered {args.frames[0]} to {args.frames[1]}" if args.frames else ""
         look_at = "see --frames and" if args.frames else "look at"
         raise MissingInputError(f"{', '.join(args.inputs)}: no frame{wanted} there; {look_at} the file names")
-    told = told_of_skipped(Manifest.continuing(args.out, {"command": command, "settings": settings}), todo)
+    told = told_of_skipped(Manifest.continuing(args.out, run), todo)
     print(f"{args.out}: all {len(todo.skipped)} frames are there already; {told}")
     return 0
+
+
+def _hashed(named: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Name and sha256 by stage, nothing loaded. Raises CheckpointError where a file is not there."""
+    known, told = known_weights(), {}
+    for stage, name in named.items():
+        path = known.get(name, Path(name))
+        if not path.is_file():
+            raise CheckpointError(f"{name}: no such weights; `douga weights` lists those that are there")
+        told[stage] = {"name": name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    return told
 
 
 def frame_range(text: str) -> tuple[int, int]:

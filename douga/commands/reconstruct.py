@@ -84,7 +84,18 @@ def run(args: argparse.Namespace) -> int:
 
     results = _result_folder(args)
     settings = _settings(args, results)
-    return run_frames(args, results, lambda: load_equipment(args, results.settings), "reconstruct", settings)
+    return run_frames(
+        args, results, lambda: load_equipment(args, results.settings), "reconstruct", settings,
+        lambda: _named_weights(args),
+    )  # fmt: skip
+
+
+def _named_weights(args: argparse.Namespace) -> dict[str, str]:
+    """By stage; none where a server chooses."""
+    if args.server is not None:
+        return {}
+    lines = {"lines": args.weights_lines or LINES_WEIGHTS}
+    return lines if args.mask is not None else {"cel": args.weights_cel or CEL_WEIGHTS} | lines
 
 
 def _result_folder(args: argparse.Namespace) -> ResultFolder:

@@ -307,8 +307,9 @@ class Session:
             self._save()
 
     def _save(self) -> None:
-        for source in self._todo.skipped[self._told :]:
+        news = self._todo.skipped[self._told :]  # the list grows meanwhile
+        for source in news:
             self._manifest.add_untold(source)
-        self._told = len(self._todo.skipped)
+        self._told += len(news)
         self._manifest.write(self._results.folder)
         self._saved_s = time.monotonic()

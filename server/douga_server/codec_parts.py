@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from douga_proto.v1 import douga_pb2 as pb
@@ -13,6 +12,7 @@ from douga.errors import InputError, PaletteError
 from douga.palettes import Palette, load_palette, preset_names
 from douga_server.jobs import Progress, Stage
 from douga_server.limits import DEFAULT_LIMITS, Limits
+from douga_server.names import MAX_NAME, RULE, is_name
 from douga_server.pixels import Encoding, Layout, PackedPlane, PlaneHeader
 
 STAGES = {
@@ -43,9 +43,7 @@ _PLANE_TITLES: dict[int, str] = {
     image_pb2.PLANE_ALPHA: "the alpha",
     image_pb2.PLANE_COLORS: "the colours",
 }
-_MAX_NAME = 64
 _MAX_COLOURS = 64  # of one class
-_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
 
 def stage_event(progress: Progress) -> pb.StageEvent:
@@ -57,16 +55,13 @@ def stage_event(progress: Progress) -> pb.StageEvent:
 
 def shown(text: str) -> str:
     """Somebody's text, fit for a message or a log: quoted, on one line, short."""
-    return repr(text if len(text) <= _MAX_NAME else text[:_MAX_NAME] + "...")
+    return repr(text if len(text) <= MAX_NAME else text[:MAX_NAME] + "...")
 
 
 def name_from(text: str, field: str) -> str:
     """A name that may stand in logs and file names. Raises InputError for any other; empty is one."""
-    if text and (len(text) > _MAX_NAME or not _NAME.fullmatch(text)):
-        raise InputError(
-            f"{field} {shown(text)}: expected at most {_MAX_NAME} letters, digits, '-', '_' and '.', "
-            "the first one no '.'"
-        )
+    if text and not is_name(text):
+        raise InputError(f"{field} {shown(text)}: expected {RULE}")
     return text
 
 
@@ -108,9 +103,9 @@ def palette_from(message: palette_pb2.Palette) -> Palette:
             known = ", ".join(preset_names())
             raise InputError(f"palette {shown(name)}: no such preset; send its colours, or one of {known}")
         return load_palette(name)
-    if not name or len(name) > _MAX_NAME or not name.isprintable() or set(name) & {"/", "\\"}:
+    if not name or len(name) > MAX_NAME or not name.isprintable() or set(name) & {"/", "\\"}:
         raise InputError(
-            f"palette {shown(name)}: expected a name of at most {_MAX_NAME} printable letters without slashes"
+            f"palette {shown(name)}: expected a name of at most {MAX_NAME} printable letters without slashes"
         )
     ids = [entry.class_id for entry in message.entries[: NUM_CLASSES + 1]]  # there may be a million
     if sorted(ids) != list(range(NUM_CLASSES)):

@@ -15,6 +15,7 @@ from douga.memory import memory_minded
 from douga.shipped import known_weights
 from douga.types import CelMask, Frame
 from douga_server.jobs import Model, Region
+from douga_server.names import RULE, is_name
 
 if TYPE_CHECKING:
     from douga.checkpoint import LoadedNetwork
@@ -89,6 +90,9 @@ class ModelStore:
             names = [_name(path) for path in given]
             if not names and stage != "cutout":
                 raise InputError(f"no weights for stage {stage!r}; name at least one")
+            strange = [path for path, name in zip(given, names, strict=True) if not is_name(name)]
+            if strange:
+                raise InputError(f"{strange[0]}: callers cannot ask by this name; rename the file: {RULE}")
             if len(set(names)) < len(names):
                 raise InputError(
                     f"weights of stage {stage!r}: two have one name ({', '.join(names)}), and callers ask by "

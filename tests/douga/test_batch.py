@@ -166,6 +166,23 @@ def test_a_batch_that_ends_early_hurries_those_who_wait() -> None:
     assert [o.error for o in outcomes] == [None]
 
 
+def test_ctrl_c_is_told_even_where_frames_on_their_way_fail() -> None:
+    stopped = threading.Event()
+
+    def look(frame: Frame) -> Seen:
+        if frame.name == "1":
+            stopped.set()
+            raise KeyboardInterrupt
+        return _see(frame)
+
+    def fail(source: Source, seen: Seen) -> tuple[str, ...]:
+        stopped.wait(timeout=20)
+        raise ValueError("the server is gone")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch([Drawn("0"), Drawn("1")], look, fail, list[Outcome]().append, Limits(jobs=2))
+
+
 @pytest.mark.parametrize(("memory_bytes", "most"), [(0, 1), (8 * 8 * 96 * 3, 3), (1 << 30, 5)])
 def test_no_more_frames_are_held_than_memory_allows(memory_bytes: int, most: int) -> None:
     under_way, peak, lock = set(), 0, threading.Lock()

@@ -15,7 +15,7 @@ import torch
 from douga.alpha import find_alpha, seen_size
 from douga.checkpoint import LoadedNetwork, WeightsInfo, save_network
 from douga.cli import main
-from douga.commands import cutout_equipment, equipment
+from douga.commands import cutout_equipment, equipment, frames
 from douga.commands.session import Equipment, equip_locally
 from douga.cutout import Alpha, cut_out
 from douga.cutout_results import Background
@@ -218,6 +218,7 @@ def _fake_network(monkeypatch: pytest.MonkeyPatch) -> None:
         return cutout_equipment.equip_cutouts(soft_disk, "cpu", weights, stabilise=stabilise)
 
     monkeypatch.setattr(cutout_equipment, "load_cutout_equipment", equip)
+    monkeypatch.setattr(frames, "_hashed", lambda _: {"cutout": {"name": "fake", "sha256": "0" * 64}})
 
 
 def read(path: Path) -> np.ndarray:
@@ -368,8 +369,11 @@ def test_results_of_other_weights_are_told(
     manifest = json.loads((out / "manifest.json").read_text())
     manifest["run"]["weights"]["cutout"] |= {"name": "older", "sha256": "0123456789"}
     (out / "manifest.json").write_text(json.dumps(manifest))
-    draw(shot / "A0002.png")
     capsys.readouterr()
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "1 frames are there already; 1 of them made otherwise: cutout weights older" in told
+    draw(shot / "A0002.png")
     assert main(command) == 0
     assert "1 of them made otherwise: cutout weights older 01234567, not" in capsys.readouterr().out
     assert main([*command, "--exr"]) == 2
@@ -459,3 +463,11 @@ def test_a_picture_behind_covers_the_frame() -> None:
 def test_a_cutout_keeps_the_frames_warnings() -> None:
     frame = replace(frame_of(8, 8), warnings=("told",))
     assert cut_out(Alpha(frame, np.ones((8, 8), np.float32))).frame.warnings == ("told",)
+
+
+def test_weights_are_known_by_their_bytes_without_loading_them(tmp_path: Path) -> None:
+    (tmp_path / "own.safetensors").write_bytes(b"abc")
+    own = str(tmp_path / "own.safetensors")
+    assert frames._hashed({"lines": own})["lines"]["sha256"].startswith("ba7816bf")
+    with pytest.raises(CheckpointError, match="no such weights"):
+        frames._hashed({"lines": str(tmp_path / "none.safetensors")})

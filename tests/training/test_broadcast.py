@@ -118,3 +118,13 @@ def test_lines_without_a_sheet_are_tinted_where_they_are_dark() -> None:
     assert tinted.rgb[10, 10, 0] > tinted.rgb[10, 10, 1]
     assert tinted.rgb[5, 5].tolist() == [200, 100, 100]
     assert not rgb[10].any()
+
+
+def test_a_thick_line_on_the_border_of_the_cel_is_tinted_to_its_outer_side() -> None:
+    rgb = np.full((60, 60, 3), (200, 100, 100), np.uint8)
+    ids, alpha = np.zeros((60, 60), np.uint8), np.full((60, 60), 255, np.uint8)
+    ids[20:40], alpha[:20] = 1, 0
+    rgb[20:40] = 0
+    tinted = tint_lines(CelArt(rgb, alpha, ids), 1.0, 0.5)
+    assert np.abs(tinted.rgb[20:40].astype(int) - tinted.rgb[38, 30]).max() <= 2
+    assert tinted.rgb[20, 30, 0] > 80

@@ -81,7 +81,8 @@ class Samples(Dataset[dict[str, Tensor]]):
 
     def judging(self) -> Numbers:
         """Each held-back frame twice: as it is, and as broadcast where it has a twin."""
-        return Numbers(0, math.ceil(2 * self.total / self.recipe.batch), self.recipe.batch, 0, 1)
+        steps = math.ceil(2 * self.total / self.recipe.batch)
+        return Numbers(0, steps, self.recipe.batch, 0, 1, end=2 * self.total)
 
     # -- where the pictures come from ------------------------------------------------------------------------
 
@@ -307,19 +308,22 @@ def _spot(mask: U8, w: int, h: int, rng: np.random.Generator, *, anywhere: float
 
 
 class Numbers(Sampler[int]):
-    """Sample numbers of one process, from a step on: step * batch + rank * share ..."""
+    """Sample numbers of one process, from a step on: step * batch + rank * share ... and below `end`."""
 
-    def __init__(self, first_step: int, steps: int, batch: int, rank: int, world: int) -> None:
+    def __init__(
+        self, first_step: int, steps: int, batch: int, rank: int, world: int, *, end: int | None = None
+    ) -> None:
         self.first_step, self.steps = first_step, steps
+        self.end = steps * batch if end is None else end
         self.batch, self.rank, self.share = batch, rank, batch // world
 
     def __iter__(self) -> Iterator[int]:
         for step in range(self.first_step, self.steps):
             start = step * self.batch + self.rank * self.share
-            yield from range(start, start + self.share)
+            yield from range(start, min(start + self.share, self.end))
 
     def __len__(self) -> int:
-        return max(0, self.steps - self.first_step) * self.share
+        return sum(1 for _ in self)
 
 
 def _begin_worker(_: int) -> None:

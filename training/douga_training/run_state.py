@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import nn
@@ -108,7 +109,7 @@ def resume(path: Path, run: Run, recipe: Recipe, device: torch.device) -> None:
         state = torch.load(path, map_location=device, weights_only=True)
         run.network.load_state_dict(state["network"])
         run.average.load_state_dict(state["average"])
-        run.optimizer.load_state_dict(state["optimizer"])
+        _load_optimizer(run.optimizer, state["optimizer"])
         run.step, run.best, run.stale = state["step"], state["best"], state["stale"]
         former = dict(state["recipe"])
     except (RuntimeError, KeyError, TypeError, EOFError, OSError, ValueError, UnpicklingError) as exc:
@@ -125,3 +126,11 @@ def resume(path: Path, run: Run, recipe: Recipe, device: torch.device) -> None:
             f"douga: note: {path} is of other settings ({', '.join(changed)}); --fresh begins anew",
             file=sys.stderr,
         )
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Take over its memory of past steps; its settings stay those of the recipe."""
+    settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, own in zip(optimizer.param_groups, settings, strict=True):
+        group.update(own)

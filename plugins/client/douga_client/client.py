@@ -54,7 +54,7 @@ class GrpcClient(Client):
         self._waiting: list[Job] = []
         self._running: list[Attempt] = []
         self._not_before_s: dict[Job, float] = {}
-        self._trouble_since_s: dict[Job, float] = {}
+        self._trouble_since_s: dict[Job, dict[Kind, float]] = {}  # each kind has its own patience
         self._cancelled: list[Job] = []
         self._asked = self._may_start = False
         self._info: ServerInfo | None = None
@@ -198,7 +198,7 @@ class GrpcClient(Client):
     def _failed(self, job: Job, error: ClientError, events: list[Event]) -> None:
         """Try again where that helps, or tell it."""
         now_s = self._clock()
-        since_s = self._trouble_since_s.setdefault(job, now_s)
+        since_s = self._trouble_since_s.setdefault(job, {}).setdefault(error.kind, now_s)
         patience_s = _BUSY_PATIENCE_S if error.kind is Kind.BUSY else _PATIENCE_S
         another = error.kind is Kind.TOKEN_REFUSED and self._link.finds_another(error)
         if not (another or error.may_pass) or now_s - since_s > patience_s:

@@ -28,6 +28,8 @@ _SOURCES = (
         for name in (
             "colours",
             "sheet",
+            "nearest",
+            "tints",
             "material",
             "given_cel",
             "given_drawing",
@@ -80,7 +82,8 @@ class Exam:
 
         drawings: the real ones.
         """
-        told = repr((self.size_wh, self.line_px, [drawing.name for drawing in drawings]))
+        asked, names = [q.stem for q in self.questions], [drawing.name for drawing in drawings]
+        told = repr((self.size_wh, self.line_px, asked, names))
         told_hash = hashlib.sha256(told.encode())
         for name in _SOURCES:
             told_hash.update((CODE / f"{name}.py").read_bytes() + b"\0")

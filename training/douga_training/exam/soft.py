@@ -1,8 +1,8 @@
 """Soft things of the examination's cels, for cutouts: stray hairs, net, cut glass, a stepped aura, a smear.
 
 Their shapes are not the simulator's: its wisps come in bunches and are pointed at both ends, its cloth has
-folds, its glass is blown, its glow is smooth. Only the film that they are drawn on is the same, which holds
-samples and knows no shapes; the smear is the same mean over the shutter's time, which knows none either.
+folds, its glass is blown. Both know meshes and auras in flat steps. The film that they are drawn on is the
+same, which holds samples and knows no shapes; so is the smear, a mean over the shutter's time.
 """
 
 from __future__ import annotations

@@ -82,6 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _ask(sources: Sources, network: LoadedNetwork, failed: list[str]) -> list[_Asked]:
     """Cut out every picture; those that cannot be read are told and left out."""
+    _check_truths(sources)
     asked = []
     for source in tqdm(sources, "asking", sources.count, unit="picture", file=sys.stderr, disable=None):
         try:
@@ -95,13 +96,18 @@ def _ask(sources: Sources, network: LoadedNetwork, failed: list[str]) -> list[_A
             _say(f"douga: {exc}")
             continue
         asked.append(_Asked(source.name, source.path, truth, score))
-    lacking = [each for each in asked if each.truth is None]
-    if lacking and len(lacking) < len(asked):
+    return asked
+
+
+def _check_truths(sources: Sources) -> None:
+    """Raises InputError where some pictures have an alpha and others none."""
+    truths = {source.path: _truth_of(source) for source in sources}
+    lacking = [path for path, truth in truths.items() if truth is None]
+    if lacking and len(lacking) < len(truths):
         raise InputError(
-            f"{lacking[0].path}: has no alpha in {ALPHAS}/ and {len(asked) - len(lacking)} others have; "
+            f"{lacking[0]}: has no alpha in {ALPHAS}/ and {len(truths) - len(lacking)} others have; "
             "scores with and without a truth cannot be compared, select among either alone"
         )
-    return asked
 
 
 def _truth_of(source: FrameSource) -> Path | None:

@@ -27,11 +27,14 @@ from douga_training.simulate.compositing import (
     over,
 )
 from douga_training.simulate.sheet import CelArt
+from douga_training.simulate.tints import tints
 
 U8 = NDArray[np.uint8]
 
 _DOWN = {"area": cv2.INTER_AREA, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
 _UP = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC, "lanczos": cv2.INTER_LANCZOS4}
+
+_TINT_WINDOW_PX = 13  # around a line's pixel, where the paint that tints it is looked for
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722])
 _FULL_YUV = np.stack([_LUMA, (np.array([0, 0, 1]) - _LUMA) / 1.8556, (np.array([1, 0, 0]) - _LUMA) / 1.5748])
@@ -144,11 +147,8 @@ def tint_lines(art: CelArt, line_tint: float, tint_depth: float) -> CelArt:
     line = cv2.compare(art.ids, 1, cv2.CMP_EQ)
     near = cv2.dilate(line, np.ones((3, 3), np.uint8))
     paint = cv2.bitwise_and(cv2.compare(art.alpha, 254, cv2.CMP_GT), cv2.bitwise_not(near))
-    share = cv2.blur(paint, (13, 13)).astype(np.float32)
-    held = cv2.blur(cv2.bitwise_and(art.rgb, art.rgb, mask=paint).astype(np.float32), (13, 13))
-    colour = held * (255 / np.maximum(share, 1.0))[..., None]
-    grey = colour.mean(-1, keepdims=True)
-    tint = np.clip((grey + (colour - grey) * 1.35) * tint_depth, 0, 255).astype(np.uint8)
+    held = cv2.bitwise_and(art.rgb, art.rgb, mask=paint)
+    tint = tints(held, paint, _TINT_WINDOW_PX, tint_depth)
     lifted = cv2.max(art.rgb, cv2.addWeighted(art.rgb, 1 - line_tint, tint, line_tint, 0))
     return CelArt(cv2.copyTo(lifted, near, art.rgb.copy()), art.alpha, art.ids)
 

@@ -9,7 +9,8 @@ from skimage.morphology import skeletonize
 
 from douga.classes import AREA_CLASSES, DougaClass
 from douga.errors import InputError
-from douga_training.simulate.given_drawing import check_ids, nearest
+from douga_training.simulate.given_drawing import check_ids
+from douga_training.simulate.nearest import nearest
 from douga_training.simulate.sheet import CelArt, Rgb
 
 U8 = NDArray[np.uint8]

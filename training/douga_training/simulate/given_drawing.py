@@ -14,6 +14,7 @@ from douga.classes import AREA_CLASSES, NUM_CLASSES, TRACE_CLASSES, DougaClass
 from douga.errors import InputError
 from douga_training.simulate import colours
 from douga_training.simulate.colours import Swatch
+from douga_training.simulate.nearest import nearest
 from douga_training.simulate.sheet import CelArt, Rgb
 
 U8 = NDArray[np.uint8]
@@ -77,18 +78,6 @@ def _labelled(ids: U8, cel: U8 | None) -> tuple[I32, list[int]]:
         label[(cel == 0) & (label > 0)] = 0
     label[ids == DougaClass.BOOK_FILL] = 0
     return label, fills
-
-
-def nearest(label: I32) -> I32:
-    """Give every pixel below 0 the value of the nearest one that is not. (H, W) int32."""
-    known = label >= 0
-    if not known.any():
-        return np.maximum(label, 0)
-    zero_on_areas = (~known).astype(np.uint8)
-    _, seed = cv2.distanceTransformWithLabels(zero_on_areas, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    of_seed = np.zeros(int(seed.max()) + 1, np.int32)
-    of_seed[seed[known]] = label[known]
-    return of_seed[seed]
 
 
 def _areas(ids: U8, cel: U8 | None) -> _Areas:

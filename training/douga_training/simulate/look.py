@@ -215,7 +215,7 @@ def _make_face(rng: np.random.Generator, sex: str, age: float) -> FaceDesign:
         lash_flick=float(rng.uniform(0.2, 1.0) if sex == "female" else rng.uniform(0.0, 0.4)),
         lower_lash=float(rng.uniform(0.3, 1.0)),
         fold=bool(rng.random() < 0.75),
-        iris_style=pick_name(rng, two_tone=0.4, gradient=0.25, ring=0.12, flat=0.08, shine=0.15),
+        iris_style=pick_name(rng, two_tone=0.5, gradient=0.17, ring=0.1, flat=0.08, shine=0.15),
         iris_outlined=bool(rng.random() < 0.75),
         pupil=pick_name(rng, round=0.45, tall=0.4, slit=0.04, none=0.11),
         highlights=int(rng.choice([0, 1, 2, 3], p=[0.06, 0.4, 0.36, 0.18])),

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from douga.classes import AREA_CLASSES, LINE_CLASSES, DougaClass
+from douga_training.simulate.tints import tints
 
 EMPTY = 255  # id of a sample that nobody has painted
+_TINT_WINDOW_PX = 7
 _SHIFT = 4  # cv2 draws with 1/16 px
 Points = NDArray[np.float64]  # (N, 2), x right and y down, in frame pixels
 Rgb = tuple[int, int, int]
@@ -332,18 +334,17 @@ def _mean_colour(
 
 
 def _tints(paint: NDArray[np.uint8], ids: NDArray[np.uint8], n: int, depth: float) -> NDArray[np.uint8]:
-    """A darker, more saturated neighbour colour for every sample, from the paint within some 3 px of it."""
+    """A darker, more saturated neighbour colour for every sample, from the paint within some 3 px of it or
+    the nearest there is.
+    """
     h, w = ids.shape
     is_paint = cv2.compare(ids, EMPTY, cv2.CMP_NE) & cv2.compare(
         ids, int(DougaClass.VISIBLE_LINE), cv2.CMP_NE
     )
-    size, reach = (w // n, h // n), (7, 7)
     known = cv2.bitwise_and(paint, paint, mask=is_paint)
-    colour = cv2.blur(cv2.resize(known, size, interpolation=cv2.INTER_AREA).astype(np.float32), reach)
-    share = cv2.blur(cv2.resize(is_paint, size, interpolation=cv2.INTER_AREA).astype(np.float32), reach)
-    colour *= (255 / np.maximum(share, 1e-2))[..., None]
-    grey = colour.mean(-1, keepdims=True)
-    tint = np.clip((grey + (colour - grey) * 1.35) * depth, 0, 255).astype(np.uint8)
+    size = (w // n, h // n)
+    held, share = (cv2.resize(samples, size, interpolation=cv2.INTER_AREA) for samples in (known, is_paint))
+    tint = tints(held, share, _TINT_WINDOW_PX, depth)
     return cv2.resize(tint, (w, h), interpolation=cv2.INTER_NEAREST)
 
 

@@ -8,8 +8,8 @@
 
 ; The index of a pixel in classes/NAME.png is its class. Top to bottom, as in the layered file.
 (define douga-classes
-  '((1 "visible line") (5 "book line") (4 "highlight line") (2 "shading line") (3 "color edge")
-    (8 "highlight fill") (6 "shading fill") (7 "color fill") (9 "book fill") (0 "flat area")))
+  '((1 "visible line") (4 "highlight line") (2 "shading line") (3 "color edge") (5 "book line")
+    (9 "book fill") (8 "highlight fill") (6 "shading fill") (7 "color fill") (0 "flat area")))
 
 ; "frame" of "/some/folder/frame.png", and of "frame".
 (define (douga-stem path)

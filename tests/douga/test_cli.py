@@ -19,7 +19,7 @@ from PIL import Image
 from douga import __version__, palettes
 from douga.classes import DougaClass
 from douga.cli import main
-from douga.commands import equipment, weights
+from douga.commands import equipment, frames, weights
 from douga.commands.session import Equipment, equip_locally
 from douga.errors import InputError
 from douga.fakes import fake_stages
@@ -39,9 +39,11 @@ def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
         stages = fake_stages()
         if mask is not None:
             stages = Stages(OwnMasks(mask), stages.find_lines)
-        return equip_locally(stages, settings, "cpu", {"lines": {"name": "fake", "sha256": "0" * 64}})
+        return equip_locally(stages, settings, "cpu", fake)
 
+    fake = {"lines": {"name": "fake", "sha256": "0" * 64}}
     monkeypatch.setattr(equipment, "load_equipment", equip)
+    monkeypatch.setattr(frames, "_hashed", lambda _: fake)
 
 
 def _draw(path: Path, colour: tuple[int, int, int] = (230, 120, 40)) -> Path:

@@ -118,7 +118,7 @@ def test_a_run_leaves_weights_scores_and_logs(scenes: Path, out: Path, stage: st
 
 def test_training_lowers_the_loss(scenes: Path, out: Path) -> None:
     """Here on crops, which is the other way to train."""
-    steps = {"steps": 20, "validate_every": 20, "checkpoint_every": 20}
+    steps = {"steps": 40, "validate_every": 40, "checkpoint_every": 40}
     recipe = recipe_of(scenes, out, stage="lines", context_px=0, learning_rate=3e-3, average=0.5, **steps)
     samples = Samples(recipe, open_folders(recipe)[0])
     batch = {key: torch.stack([samples[i][key] for i in range(6)]) for key in ("image", "ids")}

@@ -23,7 +23,7 @@ from douga.frame_io import atomic_path
 from douga.networks.birefnet import BiRefNet, BiRefNetConfig
 from douga.networks.gcn import Gcn, GcnConfig
 from douga.networks.isnet import IsNet, IsNetConfig, MaskEncoder
-from douga.shipped import known_weights
+from douga.shipped import weights_path
 
 FORMAT = "douga-weights-1"
 STAGES = ("cel", "lines")
@@ -205,12 +205,7 @@ def load_network(
     the parameters; BiRefNet and IS-Net run fastest in bfloat16, in the least memory, and answer in float32
     all the same. Raises CheckpointError and DeviceError.
     """
-    path = known_weights().get(str(path_or_name), Path(path_or_name))
-    if not path.is_file():
-        names = ", ".join(known_weights()) or "none"
-        raise CheckpointError(
-            f"{path_or_name}: no such weights; give a .safetensors file or a name ({names})"
-        )
+    path = weights_path(path_or_name)
     target = choose_device(device) if isinstance(device, str) else device
     info, header = read_info(path)
     network = _build(path, info).eval().requires_grad_(False)

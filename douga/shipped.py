@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from douga.errors import CheckpointError
+
 # What is used where nobody asks for anything else.
 CEL_WEIGHTS = "cel-small"
 LINES_WEIGHTS = "lines-small"
@@ -33,6 +35,17 @@ def imported_weights() -> dict[str, Path]:
 def known_weights() -> dict[str, Path]:
     """Everything that can be asked for by name. A shipped name means the shipped file."""
     return imported_weights() | shipped_weights()
+
+
+def weights_path(path_or_name: str | Path) -> Path:
+    """The file of shipped or imported weights, or any other. Raises CheckpointError where there is none."""
+    path = known_weights().get(str(path_or_name), Path(path_or_name))
+    if not path.is_file():
+        names = ", ".join(known_weights()) or "none"
+        raise CheckpointError(
+            f"{path_or_name}: no such weights; give a .safetensors file or a name ({names})"
+        )
+    return path
 
 
 def _in_folder(folder: Path) -> dict[str, Path]:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from douga.errors import CheckpointError, MissingInputError
-from douga.shipped import known_weights
+from douga.errors import MissingInputError
+from douga.shipped import weights_path
 
 if TYPE_CHECKING:  # torch, OpenCV and numpy are loaded when there is work to do, not for --help
     from douga.commands.session import Equipment, Results, Todo
@@ -100,13 +100,10 @@ def _nothing_to_do(todo: Todo, args: argparse.Namespace, run: dict[str, Any]) ->
 
 def _hashed(named: dict[str, str]) -> dict[str, dict[str, str]]:
     """Name and sha256 by stage, nothing loaded. Raises CheckpointError where a file is not there."""
-    known, told = known_weights(), {}
-    for stage, name in named.items():
-        path = known.get(name, Path(name))
-        if not path.is_file():
-            raise CheckpointError(f"{name}: no such weights; `douga weights` lists those that are there")
-        told[stage] = {"name": name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-    return told
+    return {
+        stage: {"name": name, "sha256": hashlib.sha256(weights_path(name).read_bytes()).hexdigest()}
+        for stage, name in named.items()
+    }
 
 
 def frame_range(text: str) -> tuple[int, int]:

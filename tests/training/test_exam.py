@@ -14,6 +14,7 @@ from douga_training.bench import cutout_frames
 from douga_training.bench.tables import as_text
 from douga_training.exam import classical, recipe, tables
 from douga_training.exam.__main__ import BENCHMARKS, main, parser, published
+from douga_training.exam.cards import write_cards
 from douga_training.exam.ceiling import ceiling
 from douga_training.exam.frames import build, draw
 from douga_training.exam.recipe import SHOTS, Exam, Question, read_exam
@@ -60,6 +61,16 @@ def test_a_twin_is_another_picture_with_the_same_truth(twins: tuple[Production, 
     lossless, twin = twins
     assert (lossless.classes == twin.classes).all()
     assert np.abs(lossless.frame.astype(int) - twin.frame).mean() > 1
+
+
+def test_what_no_pen_draws_is_an_inked_shape() -> None:
+    """Lashes of 20 px and more are outlined and filled, as painters get them; lines stay thin."""
+    face = Exam((960, 540), (1.0, 1.0), (Question("extreme_close_up", 1),))
+    p = draw(face.questions[0], face)[0]
+    lines = (p.classes == DougaClass.VISIBLE_LINE).view(np.uint8)
+    dark = ((p.cel[..., :3].max(-1) < 70) & (p.classes == DougaClass.FLAT)).view(np.uint8)
+    assert cv2.distanceTransform(lines, cv2.DIST_L2, 3).max() < 8
+    assert cv2.distanceTransform(dark, cv2.DIST_L2, 3).max() > 3
 
 
 def test_classes_lie_on_the_cel_and_its_edge_is_a_line(twins: tuple[Production, Production]) -> None:
@@ -147,13 +158,46 @@ def test_the_table_has_a_row_each_and_tells_misses(
     assert "close up" in as_text(tables.shot_table(answers))
     path = tmp_path / "B.md"
     for when in ("2020-01-02", "2020-01-03"):
-        history = tables.history_rows(rows, when, "cel-small abc", {"drawn": 1})
+        history = tables.history_rows(rows, when, "cel-small abc", {"drawn": 1}, "0a1b")
         tables.write_exam(path, [table, *tables.kugler_tables(answers)], history, when, "a machine")
     text = path.read_text()
     assert text.count("| 2020-01-02 |") == 2
     assert text.count("| 2020-01-03 |") == 2
     assert text.count("### Confusion matrix, lossless") == 1
-    assert text.count(tables.START) == 1
+    assert text.count("<!-- exam -->") == 1
+    assert text.count("| 1 of 0a1b |") == 4
+
+
+def test_each_card_holds_the_figures_of_its_stage(tmp_path: Path) -> None:
+    heads = ("", "set", "cel IoU", "boundary IoU", "visible", "shading fill")
+    main_rows = (
+        ("weights", "drawn lossless", "0.911", "0.812", "0.713", "0.614"),
+        ("XDoG", "drawn lossless", "-", "-", "0.715", "-"),
+    )
+    misses = (
+        "drawn lossless boundary IoU 0.812 (at least 0.9)",
+        "drawn lossless visible 0.713 (at least 0.9)",
+    )
+    made = [
+        tables.Table("exam", "Examination", "python -m x", heads, main_rows, misses),
+        tables.Table("shots", "By shot size", "", heads[1:], (("long", "0.616", "0.517", "0.418", "-"),)),
+        tables.Table("confusion", "Confusion matrix", "", ("true", "flat"), (("flat", "99.7"),)),
+    ]
+    cel, lines = tmp_path / "cel.md", tmp_path / "lines.md"
+    for card in (cel, lines):
+        card.write_text("# A card\n\nWhat I know.\n")
+    for _ in range(2):
+        write_cards(cel, lines, made, "2020-01-02")
+    of_cel, of_lines = cel.read_text(), lines.read_text()
+    assert all(
+        text.count("In the fixed examination") == 1 and "What I know." in text for text in (of_cel, of_lines)
+    )
+    for figure in ("0.911", "0.812 |", "0.616", "0.812 (at least"):
+        assert figure in of_cel
+        assert figure not in of_lines
+    for figure in ("0.713 |", "0.614", "XDoG", "0.418", "99.7", "0.713 (at least"):
+        assert figure in of_lines
+        assert figure not in of_cel
 
 
 def test_a_twin_may_be_a_little_worse_than_the_goal_or_than_what_was_reached_whichever_is_higher() -> None:
@@ -203,7 +247,7 @@ def test_only_the_whole_examination_of_the_shipped_weights_is_published(
 
 def test_an_open_marker_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "B.md"
-    path.write_text(f"{tables.START}\nwords")
+    path.write_text("<!-- exam -->\nwords")
     table = tables.main_table({}, "x", ())
     with pytest.raises(InputError, match="has no"):
         tables.write_exam(path, [table], [], "2020-01-02", "m")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,11 +55,18 @@ def as_text(table: Table) -> str:
 
 def as_markdown(table: Table, when: str, machine: str) -> str:
     """The table with what made it, as it stands between its markers."""
-    rows = [table.heads, tuple("---" for _ in table.heads), *table.rows]
-    grid = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     verdict = [f"Missed: {', '.join(table.misses)}."] if table.misses else []
-    parts = [f"`{table.command}`, {when}, {machine}.", "\n".join(grid), *verdict, *table.notes]
+    parts = [f"`{table.command}`, {when}, {machine}.", grid(table.heads, table.rows), *verdict, *table.notes]
     return "\n\n".join(parts)
+
+
+def grid(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table of Markdown."""
+    return "\n".join(grid_line(row) for row in (heads, tuple("---" for _ in heads), *rows))
+
+
+def grid_line(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def write_tables(path: Path, tables: Sequence[Table], machine: str, *, when: str | None = None) -> None:
@@ -72,21 +79,38 @@ def write_tables(path: Path, tables: Sequence[Table], machine: str, *, when: str
     when = when or datetime.now(UTC).date().isoformat()
     text = path.read_text("utf-8") if path.is_file() else INTRO
     for table in tables:
-        text = _placed(text, table, as_markdown(table, when, machine), path)
+        marked = Marked.find(text, f"bench:{table.key}", table.title, path)
+        text = marked.holding(as_markdown(table, when, machine))
     with atomic_path(path) as unfinished:
         unfinished.write_text(text, "utf-8")
 
 
-def _placed(text: str, table: Table, body: str, path: Path) -> str:
-    start, end = f"<!-- bench:{table.key} -->", f"<!-- /bench:{table.key} -->"
-    block = f"{start}\n{body}\n{end}"
-    if start not in text:
-        return f"{text.rstrip()}\n\n## {table.title}\n\n{block}\n"
-    before, _, rest = text.partition(start)
-    _, closed, after = rest.partition(end)
-    if not closed:
-        raise InputError(f"{path}: {start} has no {end}; put it below the table, or take both away")
-    return before + block + after
+@dataclass(frozen=True)
+class Marked:
+    """A Markdown text in three: up to a marker, what stands between it and its end, and the rest."""
+
+    before: str
+    inside: str
+    after: str
+
+    @classmethod
+    def find(cls, text: str, key: str, title: str, path: Path) -> Marked:
+        """Look for the markers <!-- key --> and <!-- /key -->; without them a section `title` is added.
+
+        path: of the text, for the error. Raises InputError where a marker is not closed.
+        """
+        start, end = f"<!-- {key} -->", f"<!-- /{key} -->"
+        if start not in text:
+            return cls(f"{text.rstrip()}\n\n## {title}\n\n{start}", "", f"{end}\n")
+        before, _, rest = text.partition(start)
+        inside, closed, after = rest.partition(end)
+        if not closed:
+            raise InputError(f"{path}: {start} has no {end}; put it below the tables, or take both away")
+        return cls(before + start, inside, end + after)
+
+    def holding(self, body: str) -> str:
+        """The text with something else between the markers."""
+        return f"{self.before}\n{body}\n{self.after}"
 
 
 def describe_machine(threads: int, device: str = "cpu") -> str:

@@ -92,9 +92,11 @@ def _sit(args: argparse.Namespace) -> None:
 
 def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
     from douga.checkpoint import choose_device
+    from douga.shipped import weights_path
     from douga_training.bench.scores import Weights, judge
     from douga_training.bench.tables import as_text, describe_machine
     from douga_training.exam import tables
+    from douga_training.exam.cards import write_cards
     from douga_training.exam.ceiling import ceiling
 
     weights = Weights(args.cel, args.lines, args.device)
@@ -117,10 +119,14 @@ def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
     target = None if args.no_write else args.write or published(args)
     if target is not None:
         when = datetime.now(UTC).date().isoformat()
-        history = tables.history_rows(rows, when, weights.hashes(), counts)
+        history = tables.history_rows(rows, when, weights.hashes(), counts, folder.name)
         machine = describe_machine(args.threads, str(choose_device(args.device)))
         tables.write_exam(target, made, history, when, machine)
         print(f"written: {target}")
+        if target == BENCHMARKS:
+            cel, lines = (weights_path(name).with_suffix(".md") for name in (args.cel, args.lines))
+            write_cards(cel, lines, made, when)
+            print(f"written: {cel}, {lines}")
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -6,8 +6,9 @@ classes either, so their lines are compared with visible lines and with all line
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -20,7 +21,8 @@ from douga.types import U8
 
 Frame = tuple[U8, U8, U8]  # RGB (H, W, 3), class ids (H, W), cel mask (H, W) 0 or 1
 Numbers = dict[str, float]
-_PROBE_PX = 360  # thresholds are chosen on a window of this size of every frame
+_PROBE_PX = 360  # all settings are tried on a window of this size of every frame
+_FINALISTS = 4  # and so many of the best on all of it
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,21 @@ def xdog(rgb: U8, setting: tuple[float, ...]) -> Mask:
     return 1 + np.tanh(np.minimum(40 * (21 * fine - 20 * broad - level), 0)) < 0.5
 
 
+def _grid(*axes: Sequence[float]) -> tuple[tuple[float, ...], ...]:
+    return tuple(product(*axes))
+
+
 DETECTORS = (
-    Detector("Canny", canny, tuple((t,) for t in (40.0, 80.0, 140.0, 220.0, 320.0))),
-    Detector("difference of Gaussians", difference_of_gaussians,
-             tuple((s, t) for s in (0.7, 1.1) for t in (0.01, 0.025, 0.05, 0.08))),
-    Detector("XDoG", xdog, tuple((s, e) for s in (0.6, 0.9) for e in (-0.6, -0.2, 0.1, 0.3))),
-)  # fmt: skip
+    Detector("Canny", canny, _grid((20, 30, 40, 60, 80, 110, 140, 180, 220, 270, 320, 400))),
+    Detector(
+        "difference of Gaussians",
+        difference_of_gaussians,
+        _grid((0.5, 0.7, 0.9, 1.1, 1.5, 2), (0.005, 0.01, 0.018, 0.025, 0.035, 0.05, 0.08, 0.12)),
+    ),
+    Detector(
+        "XDoG", xdog, _grid((0.5, 0.6, 0.75, 0.9, 1.2), (-1.2, -0.8, -0.6, -0.4, -0.2, 0, 0.1, 0.2, 0.3, 0.5))
+    ),
+)
 WANTED: dict[str, Callable[[U8], Mask]] = {
     "visible line F1": lambda ids: ids == DougaClass.VISIBLE_LINE,
     "all lines F1": is_line,
@@ -67,52 +78,63 @@ WANTED: dict[str, Callable[[U8], Mask]] = {
 
 @dataclass(frozen=True)
 class TrueLines:
-    """True lines, thinned once for all detectors. cel: where detections count."""
+    """True lines, thinned once for all detectors, and all that is within the tolerance of them."""
 
     thin: Mask
     close: Mask
-    cel: Mask
 
-    def counts(self, found: Mask, tolerance_px: float) -> LineCounts:
-        """As `douga.metrics.line_counts`, on the cel and 3 px around it."""
-        thin = skeletonize(found & self.cel)
-        hits = int((self.thin & near(thin, tolerance_px)).sum())
-        return LineCounts(int((thin & self.close).sum()), int(thin.sum()), hits, int(self.thin.sum()))
+    @classmethod
+    def of(cls, lines: Mask, tolerance_px: float) -> TrueLines:
+        thin = skeletonize(lines)
+        return cls(thin, near(thin, tolerance_px))
+
+    def counts(self, found: Mask, found_close: Mask) -> LineCounts:
+        """As `douga.metrics.line_counts`. found: thinned; found_close: all within the tolerance of it."""
+        hits = int((self.thin & found_close).sum())
+        return LineCounts(int((found & self.close).sum()), int(found.sum()), hits, int(self.thin.sum()))
 
 
-def _true_lines(ids: U8, cel: U8, wanted: Callable[[U8], Mask], tolerance_px: float) -> TrueLines:
-    thin = skeletonize(wanted(ids))
-    return TrueLines(thin, near(thin, tolerance_px), near(cel > 0, 3))
+Asked = tuple[Detector, tuple[float, ...]]  # with one of its settings
 
 
 def line_rows(frames: Callable[[], Iterable[Frame]], tolerance_px: float = 2.0) -> dict[str, Numbers]:
-    """F1 of visible and of all lines for each detector, thresholds chosen for each of the two.
+    """F1 of visible and of all lines for each detector, settings chosen for each of the two.
 
-    frames: starts a walk over all frames; it is called twice, first to choose (on a window of each frame).
+    frames: starts a walk over all frames; it is called twice, for all settings on a window of each frame and
+    for the best of those on all of it.
     """
-    rows: dict[str, Numbers] = {d.title: {} for d in DETECTORS}
-    for name, wanted in WANTED.items():
-        best = _chosen(map(_window, frames()), wanted, tolerance_px)
-        sums = {d.title: LineCounts() for d in DETECTORS}
-        for rgb, ids, cel in map(_around_cel, frames()):
-            true = _true_lines(ids, cel, wanted, tolerance_px)
-            for d in DETECTORS:
-                sums[d.title] += true.counts(d.detect(rgb, best[d.title]), tolerance_px)
-        for title, counts in sums.items():
-            rows[title][name] = counts.f1
-    return rows
+    everything = [(d, setting) for d in DETECTORS for setting in d.settings]
+    glimpsed = _judged(map(_window, frames()), everything, tolerance_px)
+    finalists = [
+        asked
+        for d in DETECTORS
+        for asked in {
+            (d, setting)
+            for name in WANTED
+            for setting in sorted(d.settings, key=lambda s: -glimpsed[d, s][name].f1)[:_FINALISTS]
+        }
+    ]
+    seen = _judged(map(_around_cel, frames()), finalists, tolerance_px)
+    return {
+        d.title: {name: max(seen[asked][name].f1 for asked in finalists if asked[0] is d) for name in WANTED}
+        for d in DETECTORS
+    }
 
 
-def _chosen(
-    frames: Iterable[Frame], wanted: Callable[[U8], Mask], tolerance_px: float
-) -> dict[str, tuple[float, ...]]:
-    sums = {(d.title, s): LineCounts() for d in DETECTORS for s in d.settings}
+def _judged(
+    frames: Iterable[Frame], asked: Sequence[Asked], tolerance_px: float
+) -> dict[Asked, dict[str, LineCounts]]:
+    """Counts of all frames together, against visible and against all lines, on the cel and 3 px around it."""
+    sums = {one: dict.fromkeys(WANTED, LineCounts()) for one in asked}
     for rgb, ids, cel in frames:
-        true = _true_lines(ids, cel, wanted, tolerance_px)
-        for d in DETECTORS:
-            for s in d.settings:
-                sums[d.title, s] += true.counts(d.detect(rgb, s), tolerance_px)
-    return {d.title: max(d.settings, key=lambda s, d=d: sums[d.title, s].f1) for d in DETECTORS}  # type: ignore[misc]
+        truths = {name: TrueLines.of(wanted(ids), tolerance_px) for name, wanted in WANTED.items()}
+        on_cel = near(cel > 0, 3)
+        for detector, setting in asked:
+            found = skeletonize(detector.detect(rgb, setting) & on_cel)
+            close = near(found, tolerance_px)
+            for name, true in truths.items():
+                sums[detector, setting][name] += true.counts(found, close)
+    return sums
 
 
 def _window(frame: Frame) -> Frame:

@@ -14,6 +14,7 @@ from douga_training.exam.shapes import (
     lit,
     lock,
     oval,
+    ribbon,
     ring_gap,
     shaded,
     shadow_shapes,
@@ -23,6 +24,7 @@ from douga_training.exam.shapes import (
 from douga_training.simulate.sheet import Area, Points, Rgb, Sheet
 
 Xy = tuple[float, float]
+_PEN_PX = 11  # no pen is broader: a thicker stroke is a shape in ink, outlined and filled by the painters
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,14 @@ class Figure:
         return area
 
     def line(self, points: Points, wide: float = 1.0, taper: Xy = (0.3, 0.3), on: Area | None = None) -> None:
-        """Ink a line, its width in shares of the outline's."""
-        self.sheet.stroke(
-            self.at(points), max(0.7, self.line_px * wide), self.palette.line, taper=taper, within=on
-        )
+        """Ink a line, its width in shares of the outline's. What is too broad for a pen is an inked shape."""
+        placed, width_px = self.at(points), max(0.7, self.line_px * wide)
+        if width_px <= _PEN_PX:
+            self.sheet.stroke(placed, width_px, self.palette.line, taper=taper, within=on)
+            return
+        rim = ribbon(placed, width_px, taper)
+        self.sheet.area(rim, self.palette.line)
+        self.sheet.stroke(rim, self.line_px, self.palette.line, closed=True)
 
     def tone(self, on: Area | list[Area], shape: Points, paint: Rgb, fill: C, line: C) -> None:
         """Lay a tone over areas, its border traced where the drawing is large enough for that."""

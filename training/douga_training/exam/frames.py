@@ -70,7 +70,7 @@ def draw_scene(question: Question, exam: Exam, drawings: Drawings = ()) -> Scene
         sheet = draw_sheet(rng, question.shot, exam)
         art = sheet.resolve()
     book = None
-    if question.shot != REAL and question.seed % 2 == 0:
+    if question.seed % 2 == 0:
         rgb, alpha = paint_bush(np.random.default_rng([question.seed, 4]), exam.size_wh)
         book = blur_layer(rgb, alpha, 0.7 * h / 1080)
     meta = {"exam": question.stem, "plate": kind, "compositing": asdict(settings)}

@@ -103,6 +103,20 @@ def tube(knots: Points, radii: Points) -> Points:
     return np.vstack([axis + across * reach, (axis - across * reach)[::-1]])
 
 
+def ribbon(points: Points, width: float, taper: tuple[float, float]) -> Points:
+    """The closed outline of a stroke, tapered as `Sheet.stroke` does it."""
+    along = np.gradient(points, axis=0)
+    across = np.stack([-along[:, 1], along[:, 0]], 1) / np.maximum(
+        np.linalg.norm(along, axis=1, keepdims=True), 1e-9
+    )
+    far = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1)))
+    share = far / max(float(far[-1]), 1e-9)
+    rise = np.minimum(share / taper[0], 1) if taper[0] > 0 else 1.0
+    fall = np.minimum((1 - share) / taper[1], 1) if taper[1] > 0 else 1.0
+    reach = across * (width / 2 * np.minimum(rise, fall))[:, None]
+    return np.vstack([points + reach, (points - reach)[::-1]])
+
+
 def zigzag_band(
     rng: np.random.Generator,
     centre: tuple[float, float],

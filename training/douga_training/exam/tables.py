@@ -7,15 +7,14 @@ import re
 from pathlib import Path
 
 from douga.classes import LINE_CLASSES, NUM_CLASSES, DougaClass
-from douga.errors import InputError
 from douga.evaluate import Evaluation, Score, confusion_rows
 from douga.frame_io import atomic_path
 from douga.metrics import Matrix, mean_iou, recall
 from douga_training.bench.scores import numbers
-from douga_training.bench.tables import INTRO, Table, as_markdown
+from douga_training.bench.tables import INTRO, Marked, Table, as_markdown, grid, grid_line
 from douga_training.exam.recipe import REAL, SHOTS
 
-START, END = "<!-- exam -->", "<!-- /exam -->"
+KEY = "exam"  # of the markers that its tables stand between
 COLUMNS = {
     "cel IoU": "cel IoU",
     "cel boundary IoU": "boundary IoU",
@@ -143,10 +142,14 @@ def kugler_tables(answers: dict[str, Evaluation]) -> list[Table]:
     return out
 
 
-def history_rows(rows: Rows, when: str, weights: str, counts: dict[str, int]) -> list[tuple[str, ...]]:
-    """What is kept of a run: the weights' rows of every set. counts: frames by set."""
+def history_rows(
+    rows: Rows, when: str, weights: str, counts: dict[str, int], key: str
+) -> list[tuple[str, ...]]:
+    """What is kept of a run: the weights' rows of every set. counts: frames by set. key: of the examination;
+    figures of another one cannot be compared.
+    """
     return [
-        (when, weights, str(counts[what.split()[0]]), what, *_cells(values))
+        (when, weights, f"{counts[what.split()[0]]} of {key}", what, *_cells(values))
         for (who, what), values in rows.items()
         if who == "weights"
     ]
@@ -160,28 +163,15 @@ def write_exam(
     Raises InputError where a marker is not closed, OutputError where the file cannot be written.
     """
     text = path.read_text("utf-8") if path.is_file() else INTRO
-    if START not in text:
-        text = f"{text.rstrip()}\n\n## The fixed examination\n\n{START}\n{END}\n"
-    before, _, rest = text.partition(START)
-    old, closed, after = rest.partition(END)
-    if not closed:
-        raise InputError(f"{path}: {START} has no {END}; put it below the tables, or take both away")
+    marked = Marked.find(text, KEY, "The fixed examination", path)
     first, *others = tables
     parts = [as_markdown(first, when, machine)]
-    parts += [f"### {t.title}\n\n{_grid(t.heads, t.rows)}" for t in others]
-    kept = re.findall(r"^\| \d{4}-\d\d-\d\d \|.*$", old, re.MULTILINE)
-    lines = [_grid(HISTORY_HEADS, ()), *kept, *(_line(row) for row in history)]
+    parts += [f"### {t.title}\n\n{grid(t.heads, t.rows)}" for t in others]
+    kept = re.findall(r"^\| \d{4}-\d\d-\d\d \|.*$", marked.inside, re.MULTILINE)
+    lines = [grid(HISTORY_HEADS, ()), *kept, *(grid_line(row) for row in history)]
     parts.append("### History\n\n" + "\n".join(lines))
     with atomic_path(path) as unfinished:
-        unfinished.write_text(before + START + "\n" + "\n\n".join(parts) + "\n" + END + after, "utf-8")
-
-
-def _grid(heads: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
-    return "\n".join(_line(row) for row in (heads, tuple("---" for _ in heads), *rows))
-
-
-def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        unfinished.write_text(marked.holding("\n\n".join(parts)), "utf-8")
 
 
 def _cells(values: dict[str, float]) -> tuple[str, ...]:

@@ -46,9 +46,11 @@ def _equip_here(args: argparse.Namespace) -> Equipment:
 def _equip_by_server(args: argparse.Namespace) -> Equipment:
     from douga_server.jobs import Priority
 
-    if args.depth == 16 or args.stabilise:
-        option = "--depth 16" if args.depth == 16 else "--stabilise"
-        raise InputError(f"{option}: a server answers frame by frame, in 8 bits; leave --server out for it")
+    here_only = {"--depth 16": args.depth == 16, "--exr": args.exr, "--stabilise": args.stabilise}
+    if asked := [option for option, is_set in here_only.items() if is_set]:
+        raise InputError(
+            f"{', '.join(asked)}: a server answers frame by frame, in 8 bits; leave --server out for it"
+        )
     served = connect(args, lambda info: _served_weights(info, args.model))
 
     def finish(call: Call[CutoutAnswer]) -> Cutout:

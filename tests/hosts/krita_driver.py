@@ -162,6 +162,22 @@ def frames(report):
     yield from close(document)
 
 
+def stacked(report):
+    """Layers of a range lie by their ranks, not in the order in which its frames had them."""
+    from douga_krita.frames import Animation
+
+    document, animation = (yield from open_image(PLAN["frame"])), Animation((2, 3))
+    yield from animation.open()
+    for number, title, rank in ((2, "middle", -3), (3, "top", -1), (3, "bottom", -9)):
+        yield from animation.go_to(number)
+        animation.layer(title, 0, rank)
+    group = document.createGroupLayer("range")
+    yield from animation.fill(group)
+    report["stacked"] = [node.name() for node in group.childNodes()]
+    animation.close()
+    yield from close(document)
+
+
 def nothing_open(report):
     report["nothing_run"] = yield from run(panel())
 

@@ -86,7 +86,7 @@ def test_layers_are_what_the_command_line_makes(
     tmp_path: Path,
 ) -> None:
     choose_server(krita_home, unix_server)
-    steps = ["nothing_open", "whole", "converted", "selected", "frames"]
+    steps = ["nothing_open", "whole", "converted", "selected", "frames", "stacked"]
     report = drive(krita_home, tmp_path, steps, small_frame)
     shape = truth.ids.shape
 
@@ -120,6 +120,7 @@ def test_layers_are_what_the_command_line_makes(
     assert np.array_equal(ids_of(report["frame_layers"], shape), truth.ids)
     assert set("".join(report["frame_before"])) <= {"0"}
     assert [entry[0] for entry in report["frames_undone"]] == ["Background"]  # one step
+    assert report["stacked"] == ["bottom", "middle", "top"]
 
     assert "Open an image" in report["nothing_run"]["message"]
 

@@ -421,6 +421,7 @@ def test_the_command_sends_frames_to_a_server(tmp_path: Path, server: LiveServer
     ("options", "says"),
     [
         (["--depth", "16"], "--depth 16: a server answers frame by frame, in 8 bits"),
+        (["--exr", "--stabilise"], "--exr, --stabilise: a server answers frame by frame, in 8 bits"),
         (["--stabilise"], "--stabilise: a server answers frame by frame"),
         (["--model", "best"], "no such model 'best'"),
         (["--device", "cpu"], "the server chooses its own device"),

@@ -30,6 +30,16 @@ def test_every_recipe_that_ships_describes_a_network(path: Path) -> None:
     assert Path(recipe.out).name == path.stem
 
 
+def test_the_large_pair_fits_what_may_ship() -> None:
+    """60 MB a stage in half precision."""
+    for stage in ("cel", "lines"):
+        recipe = read_recipe(RECIPES / f"{stage}-large.toml")
+        with torch.device("meta"):
+            network = KINDS[recipe.kind].network(recipe.network)
+        assert recipe.encoder == "resnet50"
+        assert 2 * sum(value.numel() for value in network.state_dict().values()) < 60e6
+
+
 def test_toonouts_own_settings() -> None:
     """Thesis, 3.3.2."""
     recipe = read_recipe(RECIPES / "birefnet.toml")

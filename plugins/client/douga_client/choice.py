@@ -31,6 +31,11 @@ LABELS = {
 }
 
 
+def place_of(key: str) -> int:
+    """Where the layer of a class lies, from the top down. A class of tomorrow lies below those known here."""
+    return STACKING.index(key) if key in STACKING else len(STACKING)
+
+
 @dataclass(frozen=True)
 class Choice:
     """What is asked for. "", 0 and None: the server's default. line_width_px: 1 to 15.
@@ -67,10 +72,8 @@ class Choice:
 
         A class of tomorrow, whose key is not known here, is wanted, and lies at the bottom.
         """
-        order = {key: place for place, key in enumerate(STACKING)}
-        wanted = [
-            entry for entry in result.palette.classes if entry.key in self.classes or entry.key not in order
-        ]
+        ours = self.classes | (frozenset(entry.key for entry in result.palette.classes) - frozenset(STACKING))
+        wanted = [entry for entry in result.palette.classes if entry.key in ours]
         present = present_classes(result.class_map, [entry.class_id for entry in wanted])
         wanted = [entry for entry in wanted if entry.class_id in present]
-        return tuple(sorted(wanted, key=lambda entry: (order.get(entry.key, len(order)), entry.class_id)))
+        return tuple(sorted(wanted, key=lambda entry: (place_of(entry.key), entry.class_id)))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from douga_client.api import Cutout, PaletteClass, Result
-from douga_client.choice import LABELS, Choice
+from douga_client.choice import LABELS, STACKING, Choice, place_of
 from douga_client.image import Pixels
 from douga_client.layers import Band, class_bands, cropped, masked_bands, part_of, within
 from douga_client.tasks import DocumentError, Frame, Steps
@@ -23,8 +23,11 @@ from .texts import text
 
 _BAND_PIXELS = 1 << 18
 _MARK = "douga"  # annotation of an image with the ids of the groups that we made in it
+_LOWEST = -len(STACKING) - 1  # rank of the cel's layer: below every class
 # Krita's colour labels by their number.
 _COLOURS = {"green": 2, "yellow": 3, "brown": 5, "red": 6, "purple": 7, "grey": 8}
+
+Planned = tuple[str, int, Iterator[Band], bytes | None]  # title, colour label, pixels and mask of a layer
 
 
 class KritaDocument:
@@ -101,7 +104,7 @@ class KritaDocument:
         if time is not None:
             return (yield from self._place_frame(result, frame, choice, time))
         group, made = self._doc.createGroupLayer(text("title", self._language)), []
-        for title, label, bands, mask in self._planned(result, frame, choice):
+        for _, (title, label, bands, mask) in self._planned(result, frame, choice):
             self._check(frame)
             if mask is not None:
                 yield from nodes.open_template()
@@ -125,9 +128,9 @@ class KritaDocument:
         made = []
         yield from self._animation.open()
         yield from self._animation.go_to(time)
-        for title, label, bands, mask in self._planned(result, frame, choice):
+        for rank, (title, label, bands, mask) in self._planned(result, frame, choice):
             self._check(frame)
-            node = self._animation.layer(title, label)
+            node = self._animation.layer(title, label, rank)
             if mask is not None:
                 bands = masked_bands(_part(frame), mask, result.width, _BAND_PIXELS)
             yield from self._fill(node, frame, bands)
@@ -160,32 +163,26 @@ class KritaDocument:
         self._check_open()
         self._doc.refreshProjection()
 
-    def _planned(
-        self, result: Result, frame: Frame, choice: Choice
-    ) -> Iterator[tuple[str, int, Iterator[Band], bytes | None]]:
-        """Title, colour label, pixels and mask of each layer, from the bottom up."""
+    def _planned(self, result: Result, frame: Frame, choice: Choice) -> Iterator[tuple[int, Planned]]:
+        """The layers from the bottom up, each with its place there: the same for every frame of a range,
+        whichever layers a frame has.
+        """
         if isinstance(result, Cutout):
-            yield (
-                text("alpha", self._language),
-                0,
-                _cutout_bands(part_of(result, frame.region, frame.inside)),
-                None,
-            )
+            bands = _cutout_bands(part_of(result, frame.region, frame.inside))
+            yield 0, (text("alpha", self._language), 0, bands, None)
             return
         mask, width = within(result.cel_mask, frame.inside), result.width
         if choice.has_cel and mask.find(255) >= 0:
             bands = (_plain_bands if choice.has_mask else masked_bands)(
                 _part(frame), mask, width, _BAND_PIXELS
             )
-            yield text("cel", self._language), 0, bands, mask if choice.has_mask else None
+            yield _LOWEST, (text("cel", self._language), 0, bands, mask if choice.has_mask else None)
         ids = within(result.class_map, frame.inside)
         for entry in reversed(choice.layers_of(result)):
             if ids.find(entry.class_id) >= 0:
-                yield self._planned_class(entry, ids, width)
+                yield -place_of(entry.key), self._planned_class(entry, ids, width)
 
-    def _planned_class(
-        self, entry: PaletteClass, ids: bytes, width: int
-    ) -> tuple[str, int, Iterator[Band], None]:
+    def _planned_class(self, entry: PaletteClass, ids: bytes, width: int) -> Planned:
         title = class_title(entry.key, self._language)
         bands = class_bands(ids, width, entry.class_id, entry.colors[0], _BAND_PIXELS)
         return title, _COLOURS.get(LABELS.get(entry.key, ""), 0), bands, None

@@ -32,6 +32,7 @@ class Animation:
         self._times = sorted({0, *times})
         self._document: Any = None
         self._layers: dict[str, Any] = {}
+        self._ranks: dict[str, int] = {}
 
     def open(self) -> Steps[None]:
         """Once; it takes 50 ms of work."""
@@ -46,20 +47,24 @@ class Animation:
         """What is written next goes into that frame."""
         yield from go_to(self._document, time)
 
-    def layer(self, title: str, label: int) -> Any:
-        """The layer of that name; made when it is wanted first. label: colour of Krita's."""
+    def layer(self, title: str, label: int, rank: int) -> Any:
+        """The layer of that name; made when it is wanted first.
+
+        label: colour of Krita's. rank: those of higher ranks lie above it, whichever is wanted first.
+        """
         if title not in self._layers:
             node = self._blank.duplicate()
             node.setName(title)
             node.setColorLabel(label)
             self._document.rootNode().addChildNode(node, None)
             self._layers[title] = node
+            self._ranks[title] = rank
         return self._layers[title]
 
     def fill(self, group: Any) -> Steps[None]:
-        """Put all layers into a group of another document, in the order in which they were made."""
-        for node in self._layers.values():
-            group.addChildNode(node.duplicate(), None)
+        """Put all layers into a group of another document, by their ranks."""
+        for title in sorted(self._layers, key=self._ranks.__getitem__):
+            group.addChildNode(self._layers[title].duplicate(), None)
             yield False
 
     def close(self) -> None:

@@ -8,9 +8,7 @@ import os
 import re
 import secrets
 import socket
-import struct
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -139,7 +137,12 @@ def write_png(path: Path, array: np.ndarray, *, palette: Sequence[Rgb] | None = 
 
     Raises OutputError where the file cannot be written, ValueError where the array does not fit.
     """
-    data = _indexed_png(array, palette) if palette is not None else _plain_png(array)
+    if palette is None:
+        data = _plain_png(array)
+    else:
+        from douga.export.png import encode_indexed
+
+        data = encode_indexed(array, np.array(palette, np.uint8).reshape(-1, 3))
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
@@ -160,28 +163,3 @@ def _plain_png(array: np.ndarray) -> bytes:
     if not ok:
         raise OutputError(f"an image of {array.shape} could not be packed as PNG; it may be too large for it")
     return bytes(data)
-
-
-def _indexed_png(indices: np.ndarray, palette: Sequence[Rgb]) -> bytes:
-    """Packed here because the libraries at hand squeeze 16 colours or fewer into half bytes."""
-    fits = indices.dtype == np.uint8 and indices.ndim == 2 and 0 < len(palette) <= 256
-    if not fits or indices.max() >= len(palette):
-        raise ValueError(
-            f"write_png: expected (H, W) uint8 indices below {len(palette)}, "
-            f"got {indices.shape} of {indices.dtype}"
-        )
-    height, width = indices.shape
-    rows = np.zeros((height, width + 1), np.uint8)  # each row begins with its filter type, 0: none
-    rows[:, 1:] = indices
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    colours = bytes(v for colour in palette for v in colour)
-    chunks = (
-        (b"IHDR", header),
-        (b"PLTE", colours),
-        (b"IDAT", zlib.compress(rows.tobytes(), 2)),
-        (b"IEND", b""),
-    )
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )

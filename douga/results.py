@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from douga.atomic import atomic_path, remove_leftovers
 from douga.errors import OutputError
 from douga.export.ora import encode_ora
-from douga.export.png import encode_class_map, encode_png
+from douga.export.png import encode_indexed, encode_png
 from douga.export.tga import encode_line_tga, redraw_lines
 from douga.layers import colour_table, cut_cel
 from douga.palettes import Palette
@@ -63,7 +63,7 @@ class ResultFolder:
         write_files(self.paths(name), dict(self._encoders(result)), overwrite=self.overwrite)
 
     def _encoders(self, result: Reconstruction) -> Iterator[tuple[str, Callable[[], bytes]]]:
-        yield "classes", lambda: encode_class_map(result.classes, colour_table(self.settings.palette))
+        yield "classes", lambda: encode_indexed(result.classes.ids, colour_table(self.settings.palette))
         yield "cel_mask", lambda: encode_png(result.cel_mask.mask)
         yield "cel", lambda: encode_png(cut_cel(result.frame, result.cel_mask))
         yield "douga", lambda: self._encode_tga(result)

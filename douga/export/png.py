@@ -13,8 +13,7 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from douga.classes import NUM_CLASSES
-from douga.types import U8, ClassMap
+from douga.types import U8
 
 _GREY, _RGB, _INDEXED, _RGBA = 0, 2, 3, 6
 _COLOUR_TYPE = {1: _GREY, 3: _RGB, 4: _RGBA}
@@ -30,13 +29,19 @@ def encode_png(pixels: U8 | NDArray[np.uint16]) -> bytes:
     return _assemble(pixels, _COLOUR_TYPE[channels], b"")
 
 
-def encode_class_map(classes: ClassMap, table: U8) -> bytes:
-    """Encode a class map as an 8-bit indexed PNG: the index is the class id, the palette shows the douga.
+def encode_indexed(indices: U8, colours: U8) -> bytes:
+    """Encode a class map as an indexed PNG of 8 bits: the index is the class id, the palette shows the douga.
 
-    table: (10, 3) uint8, sRGB, the colour of each class, from `douga.layers.colour_table`.
+    indices: (H, W) uint8. colours: (N, 3) uint8, sRGB, of every index; of class ids from
+    `douga.layers.colour_table`. The libraries at hand would squeeze 16 colours or fewer into half bytes.
+    Raises ValueError where there is an index without a colour.
     """
-    entries = _chunk(b"PLTE", np.ascontiguousarray(table[:NUM_CLASSES]).tobytes())
-    return _assemble(classes.ids, _INDEXED, entries)
+    is_map = indices.dtype == np.uint8 and indices.ndim == 2
+    if not is_map or not indices.max(initial=0) < len(colours) <= 256:
+        raise ValueError(
+            f"expected (H, W) uint8 indices below {len(colours)}, got {indices.shape} of {indices.dtype}"
+        )
+    return _assemble(indices, _INDEXED, _chunk(b"PLTE", np.ascontiguousarray(colours).tobytes()))
 
 
 def _assemble(pixels: U8 | NDArray[np.uint16], colour_type: int, before_data: bytes) -> bytes:

@@ -13,7 +13,7 @@ from PIL import Image
 from douga.classes import DougaClass
 from douga.errors import InputError
 from douga.export.ora import encode_ora, flatten
-from douga.export.png import encode_class_map, encode_png
+from douga.export.png import encode_indexed, encode_png
 from douga.export.tga import encode_line_tga, redraw_lines
 from douga.layers import build_layers, colour_table
 from douga.palettes import load_palette
@@ -54,7 +54,7 @@ def test_png_keeps_every_pixel(size_hw: tuple[int, int], channels: tuple[int, ..
 
 def test_class_map_png_has_ids_as_indices_and_the_douga_as_palette() -> None:
     ids = _some_ids((20, 30))
-    image = _opened(encode_class_map(ClassMap(ids), KUGLER))
+    image = _opened(encode_indexed(ids, KUGLER))
 
     assert image.mode == "P"
     np.testing.assert_array_equal(np.asarray(image), ids)
@@ -62,7 +62,7 @@ def test_class_map_png_has_ids_as_indices_and_the_douga_as_palette() -> None:
 
 
 def test_class_map_png_is_eight_bit_indexed_for_other_readers_too() -> None:
-    data = encode_class_map(ClassMap(_some_ids((8, 9))), KUGLER)
+    data = encode_indexed(_some_ids((8, 9)), KUGLER)
     assert data[24:26] == bytes([8, 3])  # depth and colour type in IHDR
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) is not None
 

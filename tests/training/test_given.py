@@ -13,12 +13,13 @@ from douga_training.simulate.given_cel import lift_from_paper, place_cel, place_
 from douga_training.simulate.given_drawing import paint_drawing
 from douga_training.simulate.material import read_douga
 from douga_training.simulate.sheet import CelArt
-from douga_training.simulate.store import indexed_png_bytes
+from douga_training.simulate.store import CLASS_COLOURS
 from numpy.typing import NDArray
 from PIL import Image
 
 from douga.classes import DougaClass
 from douga.errors import InputError
+from douga.export.png import encode_indexed
 from douga.palettes import load_palette
 
 REAL = Path(__file__).parents[3] / "shared" / "real"
@@ -112,7 +113,7 @@ def test_indexed_drawings_are_read_by_their_colours(tmp_path: Path) -> None:
     colours = np.array(palette.written, np.uint8)[ids]
     Image.fromarray(colours).quantize(4).save(tmp_path / "drawn.png")
     assert (read_douga(tmp_path / "drawn.png", palette).ids == ids).all()
-    (tmp_path / "ours.png").write_bytes(indexed_png_bytes(ids))
+    (tmp_path / "ours.png").write_bytes(encode_indexed(ids, CLASS_COLOURS))
     assert (read_douga(tmp_path / "ours.png", palette).ids == ids).all()
     Image.fromarray(ids).save(tmp_path / "grey.png")
     assert (read_douga(tmp_path / "grey.png", palette).ids == ids).all()

@@ -28,6 +28,7 @@ from douga_training.simulate.sheet import EMPTY, CelArt, Sheet
 
 from douga.classes import DougaClass
 from douga.errors import InputError, MissingInputError, OutputError
+from douga.export.png import encode_indexed
 
 SIZE = (320, 180)
 
@@ -324,7 +325,7 @@ def test_own_material_is_placed_in_every_frame(tmp_path: Path) -> None:
     ids[10:50, 10] = ids[10:50, 69] = ids[10, 10:70] = ids[49, 10:70] = DougaClass.VISIBLE_LINE
     ids[11:49, 40] = DougaClass.SHADING_LINE
     ids[11:49, 41:69] = DougaClass.SHADING_FILL
-    (tmp_path / "classes.png").write_bytes(store.indexed_png_bytes(ids))
+    (tmp_path / "classes.png").write_bytes(encode_indexed(ids, store.CLASS_COLOURS))
     paint = np.full((60, 80, 4), (200, 120, 90, 255), np.uint8)
     paint[:10] = paint[50:] = paint[:, :10] = paint[:, 70:] = 0
     (tmp_path / "cel.png").write_bytes(store.png_bytes(paint))
@@ -369,7 +370,7 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
 
 def test_class_maps_are_indexed_pngs_that_keep_every_id(tmp_path: Path) -> None:
     ids = np.arange(10, dtype=np.uint8).reshape(2, 5)
-    store.write_whole(tmp_path / "classes" / "a.png", store.indexed_png_bytes(ids))
+    store.write_whole(tmp_path / "classes" / "a.png", encode_indexed(ids, store.CLASS_COLOURS))
     assert np.array_equal(store.read_image(tmp_path, "classes", "a"), ids)
 
 

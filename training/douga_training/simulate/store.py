@@ -1,19 +1,22 @@
 """Productions on disk: one folder a kind of truth, one PNG a frame. The output layout and the training cache
 in one.
 
-    DIR/frame/STEM.png        RGB                      DIR/classes/STEM.png     indexed, the index is the
-    class id DIR/cel_mask/STEM.png     grey, 0 or 255           DIR/alpha/STEM.png       grey, straight
-    DIR/book_mask/STEM.png    grey, 0 or 255           DIR/background/STEM.png  RGB
-    DIR/cel/STEM.png          RGBA, straight           DIR/simulation.json      settings of every frame
-    DIR/broadcast/...         the same again for the broadcast twins; their truth is a link to the files above
+    DIR/frame/STEM.png        RGB
+    DIR/classes/STEM.png      indexed, the index is the class id
+    DIR/cel_mask/STEM.png     grey, 0 or 255
+    DIR/alpha/STEM.png        grey, straight
+    DIR/book_mask/STEM.png    grey, 0 or 255
+    DIR/background/STEM.png   RGB
+    DIR/cel/STEM.png          RGBA, straight
     DIR/found_mask/STEM.png   grey, 0 or 255: what stage one finds in the frame, if `found_masks` was asked
+    DIR/broadcast/...         the same again for the broadcast twins; their truth is a link to the files above
+    DIR/simulation.json       settings of every frame
 
 Files appear whole or not at all; the frame is written last, so a stem with a frame is complete.
 """
 
 from __future__ import annotations
 
-import io
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -27,6 +30,7 @@ from PIL import Image, UnidentifiedImageError
 
 from douga.classes import DougaClass
 from douga.errors import InputError, MissingInputError, OutputError
+from douga.export.png import encode_indexed
 from douga_training.simulate.production import Production
 
 U8 = NDArray[np.uint8]
@@ -77,15 +81,6 @@ def png_bytes(image: U8, *, compression: int = 1) -> bytes:
     return data.tobytes()
 
 
-def indexed_png_bytes(ids: U8, *, compression: int = 1) -> bytes:
-    """Encode a class map (H, W) as an indexed PNG, class colours in its palette."""
-    image = Image.fromarray(ids, mode=None)
-    image.putpalette(CLASS_COLOURS.tobytes())
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=compression)
-    return file.getvalue()
-
-
 def is_written(folder: Path, stem: str, *, with_broadcast: bool = False) -> bool:
     """True where a stem is complete, with its twin if that is asked for."""
     twin = folder / BROADCAST / "frame" / f"{stem}.png"
@@ -106,7 +101,7 @@ def write_production(folder: Path, production: Production, twin: Production | No
         write_whole(folder / BROADCAST / "frame" / file, png_bytes(twin.frame))
     for kind in KINDS:
         image: U8 = getattr(production, kind)
-        data = indexed_png_bytes(image) if kind == "classes" else png_bytes(image)
+        data = encode_indexed(image, CLASS_COLOURS) if kind == "classes" else png_bytes(image)
         if twin is not None and kind in TRUTH_KINDS:
             write_whole(folder / kind / file, data)
             _link(folder / kind / file, folder / BROADCAST / kind / file, data)

@@ -71,6 +71,11 @@ class Sources:
     notes: tuple[str, ...] = ()
     _numbers: tuple[int, int] = _ALL
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that the frames are in; a video stands there once."""
+        return tuple(item.path for item in self._items)
+
     def __iter__(self) -> Iterator[FrameSource]:
         first, last = self._numbers
         for item in self._items:

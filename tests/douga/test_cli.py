@@ -20,12 +20,15 @@ from douga import __version__, palettes
 from douga.classes import DougaClass
 from douga.cli import main
 from douga.commands import equipment, frames, weights
-from douga.commands.session import Equipment, equip_locally
+from douga.commands.session import Console, Equipment, Session, Todo, equip_locally
 from douga.errors import InputError
 from douga.fakes import fake_stages
+from douga.frame_io import FrameSource, open_sources
+from douga.manifest import Manifest
 from douga.own_masks import OwnMasks
 from douga.palettes import hex_of, load_palette
 from douga.pipeline import Probabilities, Settings, Stages
+from douga.results import ResultFolder
 from douga.shipped import shipped_weights
 from douga.types import CelMask, Frame
 
@@ -359,6 +362,50 @@ def test_what_a_killed_run_left_is_gone_on_with_but_never_mixed(
     assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
     assert (out / "douga/A0002.tga").exists()
     assert "killed" in _frames(out)["A0001"]["warnings"][0]
+
+
+def test_what_could_not_be_made_again_keeps_the_record_of_its_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot, out = _shot(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    main(argv)
+    made_with = _manifest(out)["run"]
+    (shot / "A0001.png").write_bytes(b"no picture at all")
+    thin = [*argv, "--line-width", "1"]
+    for _ in range(2):  # not forgotten the second time either
+        assert main([*thin, "--overwrite"]) == 2
+        record = _frames(out)["A0001"]
+        assert "A0001.png" in record["error"]
+        assert record["made_with"]["weights"] == made_with["weights"]
+        assert record["made_with"]["settings"] == made_with["settings"]
+    capsys.readouterr()
+    assert main(thin) == 0
+    assert "1 of them made otherwise: line_width_px 3, not 1" in capsys.readouterr().out
+
+
+def test_frames_that_are_found_there_while_the_manifest_is_saved_are_recorded_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread looks ahead for what there is to do."""
+    shot, out, add_untold = _shot(tmp_path / "shot", 4), tmp_path / "out", Manifest.add_untold
+    main(["reconstruct", str(shot), "--out", str(out)])
+    (out / "manifest.json").write_text(json.dumps({**_manifest(out), "frames": []}))  # killed before it told
+    (out / "cel/A0002.png").unlink()
+    settings = Settings(load_palette("kugler"))
+    results = ResultFolder(out, settings, settings.palette)
+    todo = Todo(open_sources([shot]), results)
+    assert not todo.is_empty()
+    assert [source.name for source in todo.skipped] == ["A0001"]
+
+    def looked_ahead(manifest: Manifest, source: FrameSource) -> None:
+        list(todo)
+        add_untold(manifest, source)
+
+    monkeypatch.setattr(Manifest, "add_untold", looked_ahead)
+    local = equip_locally(fake_stages(), settings, "cpu", {})
+    Session(todo, local, results, Console(4), "reconstruct", {}).process()
+    assert set(_frames(out)) == {"A0001", "A0003", "A0004"}
 
 
 def test_a_palette_that_was_changed_is_another_one(tmp_path: Path) -> None:

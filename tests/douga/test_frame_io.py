@@ -686,6 +686,12 @@ def test_frames_without_a_number_cannot_be_asked_for_by_numbers(tmp_path: Path) 
         open_sources([tmp_path], (1, 3))
 
 
+def test_frames_that_are_filed_under_longer_names_keep_their_numbers(tmp_path: Path) -> None:
+    for name in ("A0002.png", "A0003.png", "A0003.bmp"):
+        _save(tmp_path / name, RGB)
+    assert [s.name for s in open_sources([tmp_path], (3, 3))] == ["A0003_bmp", "A0003_png"]
+
+
 def test_no_image_has_the_name_of_a_videos_frame(tmp_path: Path) -> None:
     path = _write_video(tmp_path / "shot.mkv", matrix=1, full=False, tagged=False)
     for name in ("shot_000001.png", "shot_01.png"):

@@ -301,6 +301,64 @@ def test_a_full_queue_is_waited_for() -> None:
     assert [later - first > 0.25 for first, later in pairwise(tries)] == [True, True]
 
 
+def test_a_server_that_starts_anew_after_a_long_queue_is_waited_for_from_then_on() -> None:
+    """Each kind of trouble has a patience of its own: the time in the queue is not the new server's."""
+    import grpc
+    from douga_proto.v1 import douga_pb2 as pb
+
+    troubles = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE]
+    tries: list[float] = []
+    waited_s = 0.0
+
+    def answer(asked: Any, context: Any) -> Any:
+        if isinstance(asked, pb.GetCapabilitiesRequest):
+            return pb.GetCapabilitiesResponse(version="0.1.0", calls=["Reconstruct"])
+        tries.append(time.monotonic())
+        context.set_trailing_metadata((("retry-after-ms", "100"),))
+        code = troubles[len(tries) - 1] if len(tries) <= len(troubles) else grpc.StatusCode.INVALID_ARGUMENT
+        context.abort(code, "so")
+        return iter(())
+
+    with scripted(answer) as target:
+        client = GrpcClient(Known(target), clock=lambda: time.monotonic() + waited_s)
+        job = client.submit(request())
+        pump_until(client, lambda _: bool(tries) and job.stage == "waiting")
+        waited_s = 300.0
+        error = _ended(client, job).error
+        client.close()
+    assert error is not None
+    assert (error.kind, len(tries)) == (Kind.BAD_REQUEST, 3)
+
+
+def test_a_server_that_is_busy_after_loading_for_long_is_waited_for() -> None:
+    import grpc
+    from douga_proto.v1 import douga_pb2 as pb
+
+    troubles = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
+    greetings: list[Any] = []
+    waited_s = [0.0]
+
+    def answer(asked: Any, context: Any) -> Any:
+        context.set_trailing_metadata((("retry-after-ms", "100"),))
+        if not isinstance(asked, pb.GetCapabilitiesRequest):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "so")
+        greetings.append(asked)
+        if (
+            len(greetings) == 2
+        ):  # longer than anybody waits for a busy server, shorter than for one that loads
+            waited_s[0] = 100.0
+        if len(greetings) <= len(troubles):
+            context.abort(troubles[len(greetings) - 1], "so")
+        return pb.GetCapabilitiesResponse(version="0.1.0", calls=["Reconstruct"])
+
+    with scripted(answer) as target:
+        client = GrpcClient(Known(target), clock=lambda: time.monotonic() + waited_s[0])
+        error = _ended(client, client.submit(request())).error
+        client.close()
+    assert error is not None
+    assert (error.kind, len(greetings)) == (Kind.BAD_REQUEST, 3)
+
+
 def test_a_server_of_another_version_is_told_as_such() -> None:
     from douga_proto.v1 import douga_pb2 as pb
 

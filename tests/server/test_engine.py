@@ -342,3 +342,10 @@ def test_a_store_refuses_weights_that_cannot_be_told_apart(tmp_path: Path) -> No
         ModelStore(cel=())
     with pytest.raises(CheckpointError, match="weights of stage 'lines' were given for stage 'cel'"):
         ModelStore(cel=("lines-small",), device="cpu").load()
+
+
+@pytest.mark.parametrize("name", ["my weights", ".hidden", "作画", "a" * 65])
+@pytest.mark.parametrize("stage", ["cel", "lines", "cutout"])
+def test_a_store_refuses_weights_that_nobody_could_ask_for(stage: str, name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}.safetensors: callers cannot ask by this name; rename"):
+        ModelStore(**{stage: (f"mine/{name}.safetensors",)})  # type: ignore[arg-type]

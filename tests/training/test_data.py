@@ -99,6 +99,15 @@ def test_processes_share_each_step_among_them() -> None:
     assert ranks == [[4, 5, 8, 9], [6, 7, 10, 11]]
 
 
+def test_each_frame_is_judged_twice_however_they_fall_into_batches(scenes: Path) -> None:
+    recipe = recipe_of(scenes, batch=4)
+    judged = Samples(recipe, open_folders(recipe)[0], validation=True)
+    assert judged.total == 5
+    assert list(judged.judging()) == list(range(10))
+    assert len(judged.judging()) == 10
+    assert [len(batch["ids"]) for batch in batches(judged, judged.judging(), 0)] == [4, 4, 2]
+
+
 def test_worker_processes_change_nothing(scenes: Path) -> None:
     samples = samples_of(recipe_of(scenes))
     here, there = (list(batches(samples, Numbers(1, 3, 2, 0, 1), workers)) for workers in (0, 1))

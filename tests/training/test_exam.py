@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import math
+import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,6 +224,45 @@ def test_other_drawings_are_another_examination(tmp_path: Path) -> None:
     one, other = (Material(ids, None, np.full((8, 8, 3), v, np.uint8), "a") for v in (1, 2))
     assert exam.key([one]) == exam.key([one])
     assert len({exam.key(), exam.key([one]), exam.key([other])}) == 3
+
+
+def test_other_names_or_another_order_are_another_examination() -> None:
+    exam, ids = read_exam(), np.zeros((8, 8), np.uint8)
+    one, other = (Material(ids, None, None, name) for name in ("a", "b"))
+    assert len({exam.key(drawings) for drawings in ([one], [other], [one, other], [other, one])}) == 4
+    assert exam.key() != replace(exam, questions=exam.questions[::-1]).key()
+
+
+def files_that_draw(exam: Exam, drawings: list[Material]) -> set[Path]:
+    """Those of the training package whose functions run while the frames are drawn, below its folder."""
+    run, former = set(), sys.getprofile()
+    sys.setprofile(lambda frame, *_: run.add(frame.f_code.co_filename))
+    try:
+        for question in exam.questions:
+            draw(question, exam, drawings)
+    finally:
+        sys.setprofile(former)
+    return {Path(name).relative_to(recipe.CODE) for name in run if Path(name).is_relative_to(recipe.CODE)}
+
+
+def test_a_change_of_any_file_that_draws_is_another_examination(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = np.zeros((40, 60), np.uint8)
+    ids[10:30, 10:40] = DougaClass.VISIBLE_LINE
+    ids[12:28, 12:38] = DougaClass.FLAT
+    exam = replace(TINY, questions=(Question("long", 4), Question("real", 9)))
+    files = files_that_draw(exam, [Material(ids, None, None, "a")]) - {Path("exam/recipe.py")}
+    assert {Path("exam/figures.py"), Path("simulate/given_cel.py"), Path("simulate/tints.py")} <= files
+    for folder in ("exam", "simulate"):
+        shutil.copytree(recipe.CODE / folder, tmp_path / folder)
+    monkeypatch.setattr(recipe, "CODE", tmp_path)
+    key = exam.key()
+    for file in sorted(files):
+        with (tmp_path / file).open("a") as changed:
+            changed.write("# another line\n")
+        assert exam.key() != key, file
+        key = exam.key()
 
 
 def test_what_decides_the_frames_is_all_there() -> None:

@@ -216,6 +216,15 @@ def test_going_on_with_other_settings_is_told(
     assert "nothing is left" not in told.out
 
 
+def test_a_run_goes_on_with_the_optimizer_settings_of_its_recipe(scenes: Path, out: Path) -> None:
+    recipe = recipe_of(scenes, out, steps=1, optimizer="adam")
+    train(recipe)
+    train(replace(recipe, steps=2, optimizer="adamw", weight_decay=0.25))
+    optimizer = state_of(out)["optimizer"]
+    assert [group["weight_decay"] for group in optimizer["param_groups"]] == [0.25]
+    assert {int(of_weight["step"]) for of_weight in optimizer["state"].values()} == {2}  # nothing forgotten
+
+
 def test_a_finished_run_is_left_alone_and_a_fresh_one_starts_anew(scenes: Path, out: Path) -> None:
     recipe = recipe_of(scenes, out, steps=2)
     train(recipe)

@@ -153,6 +153,15 @@ def test_some_with_and_some_without_alphas_are_not_mixed(studio: Path, weights: 
         select(studio / "im", "--hard", "--model", weights, "--device", "cpu", "--out", tmp_path / "hard")
 
 
+def test_alphas_that_are_missing_are_known_before_the_model_is_asked(
+    studio: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hard_command, "find_alpha", lambda *_: pytest.fail("asked first"))
+    (studio / "gt" / "5.png").unlink()
+    with pytest.raises(InputError, match=r"im/5.png: has no alpha"):
+        select(studio / "im", "--hard", "--model", weights, "--device", "cpu", "--out", tmp_path / "hard")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -32,7 +32,7 @@ class Link:
         self._replies: list[bytes] = []
         self._pause_s = _FIRST_PAUSE_S
         self._not_before_s = 0.0
-        self._trouble_since_s: float | None = None
+        self._trouble_since_s: dict[Kind, float] = {}  # each kind has its own patience
         self.info: ServerInfo | None = None
         self.was_ready = False
 
@@ -122,7 +122,7 @@ class Link:
         error = error_of(call, connection.target)
         if error is None and len(self._replies) == 1:
             info = server_info(self._replies[0])
-            self._trouble_since_s, self._pause_s, self.was_ready = None, _FIRST_PAUSE_S, True
+            self._trouble_since_s, self._pause_s, self.was_ready = {}, _FIRST_PAUSE_S, True
             if not is_compatible(info.version):
                 self.drop()  # or the next job would be sent to it
                 said = f"it is {info.version}, the plugin {VERSION}"
@@ -141,10 +141,10 @@ class Link:
         if self._finder.failed(error):
             self._not_before_s = now_s
             return
-        self._trouble_since_s = now_s if self._trouble_since_s is None else self._trouble_since_s
+        since_s = self._trouble_since_s.setdefault(error.kind, now_s)
         patience_s = _PATIENCE_S.get(error.kind, _AFTER_LOSS_S if self.was_ready and error.may_pass else 0.0)
-        if now_s - self._trouble_since_s >= patience_s:
-            self._trouble_since_s, self._pause_s, self.was_ready = None, _FIRST_PAUSE_S, False
+        if now_s - since_s >= patience_s:
+            self._trouble_since_s, self._pause_s, self.was_ready = {}, _FIRST_PAUSE_S, False
             raise self._finder.told(error)
         pause_s = self._next_pause_s()
         self._not_before_s = now_s + max(pause_s, (error.retry_after_ms or 0) / 1000)

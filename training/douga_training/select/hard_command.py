@@ -16,7 +16,7 @@ from douga.atomic import write_png, write_text
 from douga.checkpoint import LoadedNetwork
 from douga.cutout_weights import default_model, load_cutout_network
 from douga.errors import InputError, MissingInputError, OutputError
-from douga.frame_io import FrameSource, Sources, open_sources, pictures_named, read_frame
+from douga.frame_io import Sources, open_sources, pictures_named, read_frame
 from douga.results import prepare_folder
 from douga.types import U8, Frame
 from douga_training.pairs import ALPHAS, IMAGES
@@ -86,7 +86,7 @@ def _ask(sources: Sources, network: LoadedNetwork, failed: list[str]) -> list[_A
     asked = []
     for source in tqdm(sources, "asking", sources.count, unit="picture", file=sys.stderr, disable=None):
         try:
-            truth = _truth_of(source)
+            truth = _truth_of(source.path)
             found = find_alpha(source.read(), network).values
             score = (
                 certainty(found) if truth is None else against_truth(found, _grey(read_frame(truth), truth))
@@ -101,7 +101,7 @@ def _ask(sources: Sources, network: LoadedNetwork, failed: list[str]) -> list[_A
 
 def _check_truths(sources: Sources) -> None:
     """Raises InputError where some pictures have an alpha and others none."""
-    truths = {source.path: _truth_of(source) for source in sources}
+    truths = {path: _truth_of(path) for path in sources.paths}
     lacking = [path for path, truth in truths.items() if truth is None]
     if lacking and len(lacking) < len(truths):
         raise InputError(
@@ -110,11 +110,11 @@ def _check_truths(sources: Sources) -> None:
         )
 
 
-def _truth_of(source: FrameSource) -> Path | None:
+def _truth_of(path: Path) -> Path | None:
     """gt/NAME.* beside an im/ that the picture lies in."""
-    if source.path.parent.name != IMAGES:
+    if path.parent.name != IMAGES:
         return None
-    return next(iter(pictures_named(source.path.parent.parent / ALPHAS, source.path.stem)), None)
+    return next(iter(pictures_named(path.parent.parent / ALPHAS, path.stem)), None)
 
 
 def _grey(alpha: Frame, path: Path) -> U8:

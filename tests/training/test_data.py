@@ -497,6 +497,22 @@ def views() -> list[U8]:
     return [np.repeat(np.repeat(rng.integers(60, 200, (8, 8, 3), np.uint8), 4, 0), 4, 1)] * 2
 
 
+def test_hue_and_brightness_change_independently_of_each_other() -> None:
+    grey, rng = np.full((8, 8, 3), 120, np.uint8), np.random.default_rng(0)
+    red = np.full((8, 8, 3), (150, 90, 90), np.uint8)
+    recipe = Recipe(simulated=1, colour=1.0, wear=0.0, hue_deg=30)
+    brighter, turned = [], []
+    change = Colours(recipe)
+    for _ in range(300):
+        grey_now, red_now = change([grey, red], rng)
+        brighter.append(int(grey_now[0, 0, 0]) - 120)
+        turned.append(int(red_now[0, 0, 1]) - int(red_now[0, 0, 2]))  # 0 where the hue is still red
+    is_brighter, is_turned = np.abs(brighter) > 2, np.abs(turned) > 2
+    assert (is_turned & ~is_brighter).sum() > 10
+    assert (is_brighter & ~is_turned).sum() > 10
+    assert abs(np.corrcoef(np.array(brighter)[is_turned], np.array(turned)[is_turned])[0, 1]) < 0.4
+
+
 def test_all_views_of_a_frame_change_their_colours_alike() -> None:
     plain = Recipe(simulated=1, colour=1, wear=0)
     first, second = Colours(plain)(views(), np.random.default_rng(3))

@@ -50,9 +50,17 @@ class Colours:
             return views
         seed, changed = int(rng.integers(1 << 31)), []
         for view in views:
-            self._change.set_random_seed(seed)
+            self._set_seed(seed)
             changed.append(self._change(image=np.ascontiguousarray(view))["image"])
         return changed
+
+    def _set_seed(self, seed: int) -> None:
+        """Each change draws for itself: `Compose` gives all of them the same numbers, so that hue would never
+        change without brightness.
+        """
+        self._change.set_random_seed(seed)
+        for number, change in enumerate(self._change.transforms, start=1):
+            change.set_random_seed(seed + number)
 
 
 def at_night(views: list[U8], rng: np.random.Generator) -> list[U8]:

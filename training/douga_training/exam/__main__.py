@@ -61,8 +61,8 @@ def parser() -> argparse.ArgumentParser:
     add("--build", type=Path, default=CHECKOUT / "build" / "exam", metavar="DIR",
         help="frames, answers and error pictures (default: build/exam)")  # fmt: skip
     add("--write", type=Path, metavar="FILE",
-        help="keep tables and history there (default: BENCHMARKS.md where the shipped weights sit all "
-        "of it, otherwise nowhere)")  # fmt: skip
+        help="keep tables and history there (default: BENCHMARKS.md and the cards of the weights where the "
+        "shipped weights sit all of it, otherwise nowhere)")  # fmt: skip
     add("--no-write", action="store_true", help="only print")
     add("--draw-only", action="store_true", help="only draw the frames")
     add("--errors", action="store_true", help="also draw overlays of every frame's errors")
@@ -116,14 +116,15 @@ def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
     made = [tables.main_table(rows, _command(args), (_HOW, weights.describe())), tables.shot_table(answers)]
     made += tables.kugler_tables(answers)
     print("\n" + "\n".join(as_text(table) for table in made))
-    target = None if args.no_write else args.write or published(args)
+    whole = is_whole(args)
+    target = None if args.no_write else args.write or (BENCHMARKS if whole else None)
     if target is not None:
         when = datetime.now(UTC).date().isoformat()
         history = tables.history_rows(rows, when, weights.hashes(), counts, folder.name)
         machine = describe_machine(args.threads, str(choose_device(args.device)))
         tables.write_exam(target, made, history, when, machine)
         print(f"written: {target}")
-        if target == BENCHMARKS:
+        if whole and target.resolve() == BENCHMARKS:
             cel, lines = (weights_path(name).with_suffix(".md") for name in (args.cel, args.lines))
             write_cards(cel, lines, made, when)
             print(f"written: {cel}, {lines}")
@@ -138,15 +139,14 @@ def _command(args: argparse.Namespace) -> str:
     )
 
 
-def published(args: argparse.Namespace) -> Path | None:
-    """Where tables go that nobody asked to be written: those of the shipped weights and all of the
-    examination alone are published.
-    """
-    asked = _command(args)
-    if asked == _command(parser().parse_args([])) and args.real.is_dir():
-        return BENCHMARKS
-    print(f"not written, for it is not the whole examination of the shipped weights: {asked}; see --write")
-    return None
+def is_whole(args: argparse.Namespace) -> bool:
+    """Whether the shipped weights sit all of the examination: that alone is published. Says why it is not."""
+    asked, usual = _command(args), _command(parser().parse_args([]))
+    if asked == usual and args.real.is_dir():
+        return True
+    why = f"there are no real drawings at {args.real}, see --real" if asked == usual else f"it is {asked}"
+    print(f"not published, for it is not all of the examination with the shipped weights: {why}")
+    return False
 
 
 def _classical(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from douga.frame_io import atomic_path
 from douga_training.bench.tables import Marked, Table, grid
-from douga_training.exam.tables import COLUMNS, KEY
+from douga_training.exam.tables import COLUMNS, CONFUSION, KEY
 
 _OF_CEL = ("cel IoU", "boundary IoU")
 _OF_LINES = tuple(title for title in COLUMNS.values() if title not in _OF_CEL)
@@ -23,8 +23,8 @@ def write_cards(cel: Path, lines: Path, tables: Sequence[Table], when: str) -> N
     marker is not closed, OutputError where a file cannot be written.
     """
     main, *others = tables
-    scored = [table for table in others if set(table.heads) & set(COLUMNS.values())]
-    confusion = [table for table in others if table not in scored]
+    confusion = [table for table in others if table.key.startswith(CONFUSION)]
+    scored = [table for table in others if table not in confusion]
     _write(cel, [_only(main, _OF_CEL), *(_only(table, _OF_CEL) for table in scored)], when)
     _write(lines, [_only(main, _OF_LINES), *(_only(table, _OF_LINES) for table in scored), *confusion], when)
 

@@ -15,6 +15,7 @@ from douga_training.bench.tables import INTRO, Marked, Table, as_markdown, grid,
 from douga_training.exam.recipe import REAL, SHOTS
 
 KEY = "exam"  # of the markers that its tables stand between
+CONFUSION = "confusion"  # how the keys of matrices begin
 COLUMNS = {
     "cel IoU": "cel IoU",
     "cel boundary IoU": "boundary IoU",
@@ -138,7 +139,7 @@ def kugler_tables(answers: dict[str, Evaluation]) -> list[Table]:
     for kind, evaluation in answers.items():
         heads, *rows = confusion_rows(evaluation.total.matrix)
         title = f"Confusion matrix, {kind}, percent of all pixels"
-        out.append(Table(f"confusion-{kind}", title, "", tuple(heads), tuple(tuple(r) for r in rows)))
+        out.append(Table(f"{CONFUSION}-{kind}", title, "", tuple(heads), tuple(tuple(r) for r in rows)))
     return out
 
 

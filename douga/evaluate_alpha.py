@@ -101,13 +101,18 @@ def _is_twin(path: Path, folder: Path) -> bool:
 
 
 def read_alpha(path: Path) -> U8:
-    """A grey PNG of 8 or 16 bits: (H, W) uint8, 0 to 255. Raises InputError, which names the file."""
+    """A grey PNG of 8 or 16 bits, also one written as RGB: (H, W) uint8, 0 to 255.
+
+    Raises InputError, which names the file.
+    """
     try:
         image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
     except (OSError, cv2.error) as exc:
         raise InputError(f"{path}: cannot be read as a PNG ({exc}); write it again") from exc
     if image is None:
         raise InputError(f"{path}: cannot be read as a PNG; write it again")
+    if image.ndim == 3 and image.shape[2] == 3 and (image[..., :1] == image[..., 1:]).all():
+        image = image[..., 0]
     if image.ndim != 2 or image.dtype not in (np.uint8, np.uint16):
         raise InputError(
             f"{path}: expected a grey picture of 8 or 16 bits, the alpha alone, got colours; "

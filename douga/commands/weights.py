@@ -9,7 +9,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from douga.errors import InputError
+from douga.errors import CheckpointError, InputError
 from douga.shipped import imported_folder, imported_weights, shipped_weights
 
 EXAMPLES = """\
@@ -78,10 +78,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _described(name: str, path: Path) -> str:
-    """Name, size, hash and place of a file."""
+    """Name, size, hash and place of a file; of weights that others published also licence and source."""
+    from douga.checkpoint import read_info
+
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return f"{name:14} {path.stat().st_size / 1e6:6.1f} MB  sha256 {digest}  {path}"
+    try:
+        info = read_info(path)[0]
+    except CheckpointError as error:
+        told = [str(error)]
+    else:
+        given = (("licence", info.licence), ("source", info.source))
+        told = [f"{what} {said}" for what, said in given if said]
+    return "  ".join([f"{name:14} {path.stat().st_size / 1e6:6.1f} MB", f"sha256 {digest}", str(path), *told])
 
 
 def _import(args: argparse.Namespace) -> None:

@@ -165,7 +165,9 @@ def test_two_alphas_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_sixteen_bits_are_read_and_colours_refused(tmp_path: Path) -> None:
     write(tmp_path / "deep.png", (disk(20).astype(np.uint16) * 257))
     np.testing.assert_array_equal(read_alpha(tmp_path / "deep.png"), disk(20))
-    write(tmp_path / "colour.png", np.zeros((4, 4, 3), np.uint8))
+    write(tmp_path / "rgb.png", np.repeat(disk(20)[..., None], 3, 2))
+    np.testing.assert_array_equal(read_alpha(tmp_path / "rgb.png"), disk(20))
+    write(tmp_path / "colour.png", np.full((4, 4, 3), (1, 2, 3), np.uint8))
     with pytest.raises(InputError, match=r"colour\.png: expected a grey picture"):
         read_alpha(tmp_path / "colour.png")
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")

@@ -316,7 +316,8 @@ def test_imported_weights_are_listed_loaded_by_name_and_say_where_they_come_from
     )
     assert header["classes"] == ["alpha"]
     assert main(["weights"]) == 0
-    assert str(path) in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert f"{path}  licence Apache-2.0  source somebody/anime" in listed
     loaded = load_network("isnetis", "cpu", fused=False)
     expected = IsNet(IsNetConfig(8, 0.0)).eval()
     expected.load_state_dict(recognise(state("isnet", values=narrow), FILE).tensors)

@@ -37,7 +37,7 @@ from douga.cel import find_cel
 from douga.checkpoint import load_network
 from douga.classes import DougaClass
 from douga.errors import InputError, MissingInputError, RecipeError
-from douga.frame_io import read_frame
+from douga.frame_io import read_frame, write_png
 from douga.preprocess import to_rgb, to_tensor
 from douga.types import U8
 
@@ -239,8 +239,25 @@ def test_found_masks_are_those_of_stage_one_and_found_once(
     scene = SceneFolder(folder, ["000004"])
     with pytest.raises(InputError, match=r"found_masks .* --overwrite"):
         scene.image(0, "found_mask")
+    with pytest.raises(MissingInputError, match="add it, or move its frame away"):
+        SceneFolder(folder, ["000099"]).image(0, "classes")
+    (folder / "simulation.json").write_text('{"format": 1, "frames": {}}')
     with pytest.raises(MissingInputError, match="make it with `douga simulate"):
         SceneFolder(folder, ["000099"]).image(0, "classes")
+
+
+def test_a_studios_frame_is_seen_as_in_use_and_what_is_converted_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = np.random.default_rng(0).integers(0, 1 << 16, (12, 16, 3), dtype=np.uint16)
+    write_png(tmp_path / "frame" / "a.png", deep)
+    seen = SceneFolder(tmp_path).image(0, "frame")
+    np.testing.assert_array_equal(seen, read_frame(tmp_path / "frame" / "a.png").rgb)
+    assert "note: a.png: 16" in capsys.readouterr().err
+    (tmp_path / "cel_mask").mkdir()
+    (tmp_path / "cel_mask" / "a.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match="write it again"):
+        SceneFolder(tmp_path).image(0, "cel_mask")
 
 
 def test_a_lines_sample_has_mask_and_classes_small_and_in_windows(scenes: Path) -> None:

@@ -249,8 +249,8 @@ def test_what_holds_no_scores_is_named(tmp_path: Path) -> None:
 
 def test_titles_and_ticks_are_for_people() -> None:
     assert title_of("f1_visible_line") == "visible line, F1 within 2 px"
-    assert title_of("iou") == "cel, IoU"
-    assert title_of("context_iou") == "cel, IoU of the context road"
+    assert title_of("iou") == "IoU"
+    assert title_of("context_iou") == "IoU of the context road"
     assert ticks(950) == [0, 200, 400, 600, 800]
     assert ticks(1000) == [0, 200, 400, 600, 800, 1000]
     assert ticks(1) == [0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]

@@ -368,6 +368,17 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path: Path) -> None:
         assert path.read_bytes() == (tmp_path / "two" / path.relative_to(tmp_path / "one")).read_bytes()
 
 
+def test_what_was_drawn_with_other_options_is_not_taken_for_what_is_asked(tmp_path: Path) -> None:
+    job = command.Job(out=tmp_path, size_wh=(96, 64))
+    command.render(job, [1], progress=False)
+    assert command.render(job, [1], progress=False) == 0
+    with pytest.raises(InputError, match=r"000001 was drawn with other options \(alpha False, now True"):
+        command.render(replace(job, soft=True), [1, 2], progress=False)
+    assert not (tmp_path / "frame" / "000002.png").exists()
+    assert command.render(replace(job, soft=True), [2], progress=False) == 1
+    assert command.render(replace(job, book=1.0, overwrite=True), [1], progress=False) == 1
+
+
 def test_class_maps_are_indexed_pngs_that_keep_every_id(tmp_path: Path) -> None:
     ids = np.arange(10, dtype=np.uint8).reshape(2, 5)
     store.write_whole(tmp_path / "classes" / "a.png", encode_indexed(ids, store.CLASS_COLOURS))

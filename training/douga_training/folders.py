@@ -61,6 +61,13 @@ def _held(recipe: Recipe, given: list[Path], folders: list[SceneFolder]) -> list
     return [folder.part(folder.names[: recipe.validation_frames]) for folder in chosen]
 
 
+def count_judged(recipe: Recipe, held: list[SceneFolder]) -> str:
+    """By how many frames a run is judged, for people."""
+    most = recipe.validation_frames
+    more = any(len(folder) == most for folder in held)
+    return f"judged by {sum(map(len, held))} frames" + f"; validation_frames = {most} is the most" * more
+
+
 def _is_set(folder: Path) -> bool:
     """True for a studio's folder of train/, val/ and test/."""
     parts = (TRAIN, VALIDATION, TEST)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from douga.checkpoint import choose_device
 from douga.errors import DougaError, RecipeError
 from douga_training.data import Numbers, Samples, batches
-from douga_training.folders import count_found, open_folders
+from douga_training.folders import count_found, count_judged, open_folders
 from douga_training.interrupt import Interrupted, stop_between_steps
 from douga_training.learners import Learner, learner_of
 from douga_training.learners.isnet import masks_recipe
@@ -105,6 +105,8 @@ def _train(
     if rank == 0:
         frames = f"{samples.total} frames" if recipe.simulated < 1 else "frames drawn on the fly"
         print(f"douga: {recipe.stage} on {device}, {frames}, step {run.step} of {recipe.steps} -> {out}")
+        if held:
+            print(f"douga: {count_judged(recipe, held)}")
         if recipe.found_masks:
             print(f"douga: {count_found(folders)}")
         if run.step >= recipe.steps:

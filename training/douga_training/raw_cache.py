@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
 from douga.atomic import atomic_path
 from douga.classes import NUM_CLASSES
 from douga.errors import InputError
-from douga_training.simulate.store import BROADCAST, FOUND, is_written, read_image, stems
+from douga.frame_io import read_frame
+from douga_training.simulate.store import BROADCAST, FOUND, is_simulated, is_written, read_image, stems
 
 U8 = NDArray[np.uint8]
 CACHE = ".raw"
@@ -76,15 +79,26 @@ class SceneFolder:
     def _unpack(self, path: Path, kind: str, name: str) -> None:
         place = Path(_ELSEWHERE.get(kind, kind))
         made_by = f"python -m douga_training.found_masks {self.folder}" if place.name == FOUND else ""
-        image = read_image(self.folder / place.parent, place.name, name, made_by)
+        if kind == "frame" and not is_simulated(self.folder):
+            image = _read_as_in_use(self.folder / kind / f"{name}.png")
+        else:
+            image = read_image(self.folder / place.parent, place.name, name, made_by)
         if kind == "classes" and (image.ndim != 2 or image.max() >= NUM_CLASSES):
             raise InputError(
                 f"{self.folder / kind / name}.png: expected an indexed or grey PNG of class ids 0 to "
-                f"{NUM_CLASSES - 1}, got {image.shape} up to {image.max()}; for colour-coded drawings use "
-                "`douga simulate --drawing FILE`"
+                f"{NUM_CLASSES - 1}, got {image.shape} up to {image.max()}; `douga label` makes them of "
+                "colour-coded drawings"
             )
         with atomic_path(path) as temporary:
             np.save(temporary, image)
+
+
+def _read_as_in_use(path: Path) -> U8:
+    """A studio's frame as `douga reconstruct` sees it, (H, W, 3): profile and depth converted, and told."""
+    frame = read_frame(path)
+    for warning in frame.warnings:
+        tqdm.write(f"note: {path.name}: {warning}", file=sys.stderr)
+    return frame.rgb
 
 
 def size_wh(path: Path) -> tuple[int, int]:

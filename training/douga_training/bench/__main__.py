@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from douga.errors import DougaError, InputError
-from douga_training.bench.arguments import common_arguments, use_threads
+from douga_training.bench.arguments import command, common_arguments, use_threads
 from douga_training.bench.tables import Table, as_text, describe_machine, write_tables
 
 EXAMPLES = """\
@@ -117,10 +117,11 @@ def _scored(
     weights = Weights(args.weights_cel, args.weights_lines, args.device, args.true_masks, args.raw)
     answers = judge(folder / what, stems, weights, folder / "results" / what)
     print(f"\n{as_text(by_frame_table(answers))}")
-    command = f"python -m douga_training.bench {what} --frames {args.frames}" + " --raw" * args.raw
+    deciding = ("frames", "weights_cel", "weights_lines", "true_masks", "raw", "real")
+    again = command(f"python -m douga_training.bench {what}", _parser(), args, deciding)
     if args.out is not None:
         print(f"frames: {folder / what}; results, errors and report.html: {folder / 'results' / what}")
-    yield score_table(what, TITLES[what], command, answers, goals=goals, notes=(how, weights.describe()))
+    yield score_table(what, TITLES[what], again, answers, goals=goals, notes=(how, weights.describe()))
 
 
 def _speed(args: argparse.Namespace, folder: Path) -> Iterator[Table]:

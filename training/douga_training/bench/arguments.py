@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from douga.errors import InputError
@@ -25,6 +26,22 @@ def common_arguments() -> argparse.ArgumentParser:
         help="real drawings with truth (default: ../shared/real beside the checkout)",
     )
     return parser
+
+
+def command(
+    program: str, parser: argparse.ArgumentParser, args: argparse.Namespace, deciding: Sequence[str]
+) -> str:
+    """The command line that measures the same again: of the options that decide figures those that differ
+    from what they usually are.
+
+    program: with its positional arguments. deciding: options by the names that they have in `args`.
+    """
+    told = [program]
+    for name in deciding:
+        value, option = getattr(args, name), f"--{name.replace('_', '-')}"
+        if value != parser.get_default(name):
+            told.append(option if value is True else f"{option} {value}")
+    return " ".join(told)
 
 
 def use_threads(count: int) -> None:

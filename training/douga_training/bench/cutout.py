@@ -25,7 +25,7 @@ import numpy as np
 
 from douga.errors import DougaError, InputError
 from douga.evaluate_alpha import FOLDER, AlphaFrame, AlphaScore, compare_alphas, find_alphas, means
-from douga_training.bench.arguments import CHECKOUT, common_arguments, use_threads
+from douga_training.bench.arguments import CHECKOUT, command, common_arguments, use_threads
 from douga_training.bench.tables import Table, as_text, describe_machine, write_tables
 from douga_training.simulate.store import BROADCAST
 
@@ -121,13 +121,8 @@ def measure(args: argparse.Namespace) -> tuple[list[Table], str]:
 
 
 def _command(args: argparse.Namespace) -> str:
-    told = "".join(
-        f" --{name.replace('_', '-')} {getattr(args, name)}"
-        for name in ("frames", "real_frames")
-        if getattr(args, name) is not None
-    )
-    name = "" if args.weights == "cutout-small" else f" --weights {Path(args.weights).name}"
-    return f"python -m douga_training.bench.cutout{name}{told}"
+    deciding = ("weights", "floor", "frames", "real_frames", "real")
+    return command("python -m douga_training.bench.cutout", _parser(), args, deciding)
 
 
 def _frames(args: argparse.Namespace) -> tuple[Path, list[str]]:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from douga.errors import DougaError, InputError
-from douga_training.bench.arguments import CHECKOUT, common_arguments, use_threads
+from douga_training.bench.arguments import CHECKOUT, command, common_arguments, use_threads
 from douga_training.exam.recipe import RECIPE, read_exam
 
 BENCHMARKS = CHECKOUT / "BENCHMARKS.md"
@@ -132,11 +132,7 @@ def _score(args: argparse.Namespace, folder: Path, stems: list[str]) -> None:
 
 def _command(args: argparse.Namespace) -> str:
     """The command that makes these tables again."""
-    usual = parser().parse_args([])
-    changed = {name: getattr(args, name) for name in _DECIDING if getattr(args, name) != getattr(usual, name)}
-    return "python -m douga_training.exam" + "".join(
-        f" --{name.replace('_', '-')} {value}" for name, value in changed.items()
-    )
+    return command("python -m douga_training.exam", parser(), args, _DECIDING)
 
 
 def is_whole(args: argparse.Namespace) -> bool:

@@ -91,8 +91,8 @@ def title_of(key: str) -> str:
     if rest in {c.key for c in DougaClass}:
         what = {"f1": "F1 within 2 px", "iou": "IoU"}.get(kind, kind)
         return f"{rest.replace('_', ' ')}, {what}"
-    known = {"score": "score that picks the best weights", "iou": "cel, IoU", "accuracy": "pixel accuracy"}
-    return known.get(key, "cel, IoU of the context road" if key == "context_iou" else key.replace("_", " "))
+    known = {"score": "score that picks the best weights", "iou": "IoU", "accuracy": "pixel accuracy"}
+    return known.get(key, "IoU of the context road" if key == "context_iou" else key.replace("_", " "))
 
 
 def draw_curves(runs: Sequence[Run]) -> U8:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from douga.networks.birefnet import BiRefNet, BiRefNetConfig
 from douga_training.alpha_losses import birefnet_loss
-from douga_training.learners.imagenet import IMAGENET, fetch_encoder
+from douga_training.learners.imagenet import IMAGENET, LICENCE, fetch_encoder, source
 from douga_training.learners.whole import WholeLearner, normalised
 
 _FIXED = ("embed_width", "depths", "heads", "window")  # the recipe's `encoder` says them
@@ -25,6 +25,7 @@ class BiRefNetLearner(WholeLearner):
         if self.recipe.init_from == IMAGENET:
             network = BiRefNet(wanted)
             network.encoder.load_state_dict(fetch_encoder(self.recipe.encoder), strict=False)
+            self.licence, self.source = LICENCE, source(self.recipe.encoder)
             return network
         start = self.begun_from(wanted, _FIXED)
         if start is None:

@@ -15,7 +15,8 @@ from douga.networks.birefnet.swin import Swin
 
 IMAGENET = "imagenet"  # what a recipe's init_from says for them
 
-# Those that BiRefNet's authors began from: ImageNet-22K, then 1K. Published under the MIT licence.
+LICENCE = "MIT"
+# Those that BiRefNet's authors began from: ImageNet-22K, then 1K.
 _NAMES = {
     "swin_t": "swin_tiny_patch4_window7_224.ms_in22k_ft_in1k",
     "swin_s": "swin_small_patch4_window7_224.ms_in22k_ft_in1k",
@@ -30,6 +31,11 @@ _OURS = (
 )
 # timm's head, its norm of the last stage, which a class was read from, and its numbering of positions.
 _UNUSED = re.compile(r"^(head\.|norm\.)|\.(relative_position_index|attn_mask)$")
+
+
+def source(encoder: str) -> str:
+    """Where an encoder's weights are from. encoder: a name of `SWIN`."""
+    return f"timm/{_NAMES[encoder]}"
 
 
 def fetch_encoder(encoder: str) -> dict[str, Tensor]:

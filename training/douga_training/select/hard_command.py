@@ -117,6 +117,13 @@ def _truth_of(path: Path) -> Path | None:
     return next(iter(pictures_named(path.parent.parent / ALPHAS, path.stem)), None)
 
 
+def _told(frame: Frame, name: str) -> Frame:
+    """The frame, once people know what reading has changed of it: training will see it like that."""
+    for warning in frame.warnings:
+        _say(f"note: {name}: {warning}")
+    return frame
+
+
 def _grey(alpha: Frame, path: Path) -> U8:
     """(H, W) uint8. Raises InputError for a picture in colour."""
     if (alpha.rgb[..., :1] != alpha.rgb[..., 1:]).any():
@@ -131,10 +138,11 @@ def _write(out: Path, chosen: list[tuple[_Asked, str]], sources: Sources) -> Non
         if source.name not in wanted:
             continue
         rank, asked, why = wanted[source.name]
-        frame = source.read()
+        frame = _told(source.read(), asked.name)
         write_png(out / IMAGES / f"{asked.name}.png", frame.rgb)
         if asked.truth is not None:
-            write_png(out / ALPHAS / f"{asked.name}.png", _grey(read_frame(asked.truth), asked.truth))
+            alpha = _told(read_frame(asked.truth), f"{ALPHAS}/{asked.truth.name}")
+            write_png(out / ALPHAS / f"{asked.name}.png", _grey(alpha, asked.truth))
         tiles[rank] = Tile(thumbnail(frame.rgb), f"{rank}  {asked.score:.3f}  {why}", asked.name)
     write_png(out / SHEET, contact_sheet([tiles[rank] for rank in sorted(tiles)]))
     text = io.StringIO()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +46,7 @@ the first number, so two machines can share the work with --seed 0 and --seed 50
 `douga evaluate` takes DIR as the truth of lossless frames and DIR/broadcast as the truth of their twins.
 """
 _INDEX_EVERY = 50
+OPTIONS = "options"  # key of a production's entry in the index
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,21 @@ class Job:
     glow: float = GLOW_SHARE
     overwrite: bool = False
     given: tuple[Material, ...] = ()
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What decides a production beside its number, by the names of the command line, as JSON has it."""
+        return {
+            "size": None if self.size_wh is None else list(self.size_wh),
+            "shot": self.shot,
+            "background": list(self.background_kinds),
+            "crop": self.crop_px,
+            "book": self.book,
+            "alike": self.alike,
+            "alpha": self.soft,
+            "glow": self.glow if self.soft else None,
+            "drawings": [material.name for material in self.given],
+        }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -192,11 +208,12 @@ def render(job: Job, seeds: Iterable[int], *, workers: int = 1, progress: bool =
     """Draw productions into a folder, leaving out what is there. Returns how many were drawn.
 
     This is how a training cache is made; it can be stopped at any time and run again, and several runs with
-    different seeds may write to one folder.
+    different seeds may write to one folder. Raises InputError where one of them is there by other options.
     """
     # What a killed run drew and did not tell of in the index is drawn again.
     told = {} if job.overwrite else store.read_index(job.out)
     wanted = [s for s in seeds if f"{s:06d}" not in told or not _is_there(job, s)]
+    _check_options(job, told, [f"{s:06d}" for s in seeds if s not in set(wanted)])
     pending: dict[str, Any] = {}
     for name, meta in tqdm(
         _results(job, wanted, workers), total=len(wanted), unit="frame", disable=not progress
@@ -208,6 +225,17 @@ def render(job: Job, seeds: Iterable[int], *, workers: int = 1, progress: bool =
     if pending:
         store.update_index(job.out, pending)
     return len(wanted)
+
+
+def _check_options(job: Job, told: Mapping[str, Any], kept: Sequence[str]) -> None:
+    for name in kept:
+        former = told[name].get(OPTIONS, job.options)  # older folders do not tell
+        if others := [key for key, value in job.options.items() if former.get(key, value) != value]:
+            raise InputError(
+                f"{job.out}: {name} was drawn with other options ("
+                + ", ".join(f"{key} {former[key]}, now {job.options[key]}" for key in others)
+                + "); give another --out, or --overwrite"
+            )
 
 
 def _is_there(job: Job, seed: int) -> bool:
@@ -242,7 +270,7 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
     production = composite_scene(scene)
     twin = broadcast_scene(scene, production) if job.with_broadcast else None
     store.write_production(job.out, production, twin)
-    return production.name, (twin or production).meta
+    return production.name, {**(twin or production).meta, OPTIONS: job.options}
 
 
 def _given(args: argparse.Namespace) -> Iterator[Material]:

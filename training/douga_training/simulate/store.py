@@ -155,20 +155,19 @@ def read_image(folder: Path, kind: str, stem: str, made_by: str = "") -> U8:
     """Read one picture of a production as it is in `Production`.
 
     kind: one of KINDS, or another folder of grey pictures. made_by: the command that writes them, for errors;
-    `douga simulate` if left out. Raises InputError.
+    left out, `douga simulate` where the folder is of its making. Raises InputError.
     """
-    path, command = folder / kind / f"{stem}.png", made_by or f"douga simulate --out {folder}"
+    path = folder / kind / f"{stem}.png"
+    missing, again = _mends(folder, made_by)
     try:
         if kind == "classes":
             with Image.open(path) as image:
                 return np.asarray(image)
         data = np.frombuffer(path.read_bytes(), np.uint8)
     except FileNotFoundError as exc:
-        raise MissingInputError(f"{path}: not there; make it with `{command}`") from exc
+        raise MissingInputError(f"{path}: not there; {missing}") from exc
     except (OSError, UnidentifiedImageError) as exc:
-        raise InputError(
-            f"{path}: cannot be read ({exc}); make it again with `{command} --overwrite`"
-        ) from exc
+        raise InputError(f"{path}: cannot be read ({exc}); {again}") from exc
     modes: dict[str, tuple[int, Callable[[U8], U8]]] = {
         "frame": (cv2.IMREAD_COLOR_RGB, lambda image: image),
         "background": (cv2.IMREAD_COLOR_RGB, lambda image: image),
@@ -177,8 +176,21 @@ def read_image(folder: Path, kind: str, stem: str, made_by: str = "") -> U8:
     mode, convert = modes.get(kind, (cv2.IMREAD_GRAYSCALE, lambda image: image))
     decoded = cv2.imdecode(data, mode) if len(data) else None
     if decoded is None:
-        raise InputError(f"{path}: not a readable PNG; make it again with `{command} --overwrite`")
+        raise InputError(f"{path}: not a readable PNG; {again}")
     return convert(decoded)
+
+
+def is_simulated(folder: Path) -> bool:
+    """Whether a folder is of the simulator's making, and not a studio's own."""
+    return (folder / INDEX).is_file() or (folder.name == BROADCAST and (folder.parent / INDEX).is_file())
+
+
+def _mends(folder: Path, made_by: str) -> tuple[str, str]:
+    """What to do about a picture that is not there, and about one that is broken."""
+    if not made_by and not is_simulated(folder):
+        return "add it, or move its frame away", "write it again"
+    command = made_by or f"douga simulate --out {folder}"
+    return f"make it with `{command}`", f"make it again with `{command} --overwrite`"
 
 
 def read_production(folder: Path, stem: str) -> Production:

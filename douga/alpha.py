@@ -30,7 +30,7 @@ SEEN_PX = 1024
 _GRID_PX = 32
 _LONGEST_PX = 4096  # a strip of a frame is seen at no more than this
 # A paint is opaque wherever it lies from this mean on, and clear up to the other; between them it may be a
-# veil.
+# veil. A network that knew denser and thinner veils from paint that it is not sure of would want them wider.
 _OPAQUE, _CLEAR = 0.6, 0.35
 _SOLID = 0.9  # what is at least so opaque has an outline that is opaque, as on any cel
 _SURE = 0.1  # by how much a paint must be rather the one than the other to be asked at all

@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # a server is looked up when it is asked for
     from douga_server.codec_client import ServerInfo
     from douga_server.jobs import CutoutAnswer
 
+_COARSE = "the alpha in the EXR has 8 bits, as a server answers; leave --server out for a finer one"
+
 
 def load_cutout_equipment(args: argparse.Namespace) -> Equipment:
     """Have ready what `args` ask for. Raises DeviceError, CheckpointError, InputError, ServerError."""
@@ -46,16 +48,15 @@ def _equip_here(args: argparse.Namespace) -> Equipment:
 def _equip_by_server(args: argparse.Namespace) -> Equipment:
     from douga_server.jobs import Priority
 
-    here_only = {"--depth 16": args.depth == 16, "--exr": args.exr, "--stabilise": args.stabilise}
-    if asked := [option for option, is_set in here_only.items() if is_set]:
-        raise InputError(
-            f"{', '.join(asked)}: a server answers frame by frame, in 8 bits; leave --server out for it"
-        )
+    if args.depth == 16 or args.stabilise:
+        option = "--depth 16" if args.depth == 16 else "--stabilise"
+        raise InputError(f"{option}: a server answers frame by frame, in 8 bits; leave --server out for it")
+    coarse = (_COARSE,) if args.exr else ()
     served = connect(args, lambda info: _served_weights(info, args.model))
 
     def finish(call: Call[CutoutAnswer]) -> Cutout:
         answer = call.result()
-        warnings = (*call.frame.warnings, *answer.warnings, *other_weights(answer, served.weights))
+        warnings = (*call.frame.warnings, *answer.warnings, *other_weights(answer, served.weights), *coarse)
         planes = (plane.astype(np.float32) / np.float32(255) for plane in (answer.alpha, answer.colours))
         return Cutout(replace(call.frame, warnings=warnings), *planes)
 

@@ -138,9 +138,10 @@ def test_weights_lists_name_size_and_hash_of_each_file(
     monkeypatch.setattr(weights, "shipped_weights", lambda: {"tiny": tmp_path / "tiny.safetensors"})
     monkeypatch.setattr(weights, "imported_weights", dict)
     assert main(["weights"]) == 0
-    name, size, unit, _, digest, _ = capsys.readouterr().out.split()
+    name, size, unit, _, digest, *told = capsys.readouterr().out.split()
     assert (name, size, unit) == ("tiny", "0.2", "MB")
     assert digest == hashlib.sha256(b"x" * 200_000).hexdigest()
+    assert "not a readable safetensors file" in " ".join(told)
 
 
 def test_shipped_weights_are_the_files_in_the_package() -> None:

@@ -410,6 +410,7 @@ def test_the_command_sends_frames_to_a_server(tmp_path: Path, server: LiveServer
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["run"]["weights"] == {"cutout": {"name": "fake-cutout", "sha256": "a" * 64}}
     assert manifest["run"]["device"] == "server: cpu"
+    assert all("has 8 bits" in " ".join(frame["warnings"]) for frame in manifest["frames"])
     for number in (1, 2, 3):
         expected = fake_cutout(read_frame(frames / f"A{number:04d}.png"))
         rgba = cv2.imread(str(out / "cutout" / f"A{number:04d}.png"), cv2.IMREAD_UNCHANGED)
@@ -421,7 +422,6 @@ def test_the_command_sends_frames_to_a_server(tmp_path: Path, server: LiveServer
     ("options", "says"),
     [
         (["--depth", "16"], "--depth 16: a server answers frame by frame, in 8 bits"),
-        (["--exr", "--stabilise"], "--exr, --stabilise: a server answers frame by frame, in 8 bits"),
         (["--stabilise"], "--stabilise: a server answers frame by frame"),
         (["--model", "best"], "no such model 'best'"),
         (["--device", "cpu"], "the server chooses its own device"),

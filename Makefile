@@ -58,7 +58,7 @@ bench: $(STAMP)
 	$(BIN)/python -m douga_training.bench
 	$(BIN)/python -m douga_training.bench.cutout
 
-# The fixed examination of the weights, beside what needs no learning; writes its history into BENCHMARKS.md.
+# The fixed examination of the weights, beside what needs no learning; writes BENCHMARKS.md and the weights' cards.
 exam: $(STAMP)
 	$(BIN)/python -m douga_training.exam
 

@@ -8,7 +8,6 @@ Each of the three may also hold sub-folders with im/ and gt/ of their own, as To
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +16,8 @@ from numpy.typing import NDArray
 
 from douga.atomic import atomic_path
 from douga.errors import InputError, MissingInputError
-from douga.frame_io import IMAGE_SUFFIXES, read_frame
-from douga_training.raw_cache import CACHE, SceneFolder, size_wh
+from douga.frame_io import IMAGE_SUFFIXES
+from douga_training.raw_cache import CACHE, SceneFolder, read_as_in_use, size_wh
 
 U8 = NDArray[np.uint8]
 IMAGES, ALPHAS = "im", "gt"
@@ -63,10 +62,7 @@ class PairFolder(SceneFolder):
 
     def _unpack(self, path: Path, kind: str, name: str) -> None:
         picture, alpha = self._files[name]
-        read = read_frame(alpha if kind == "alpha" else picture)
-        for warning in read.warnings:
-            print(f"note: {alpha if kind == 'alpha' else picture}: {warning}", file=sys.stderr)
-        rgb = read.rgb
+        rgb = read_as_in_use(alpha if kind == "alpha" else picture)
         if kind == "alpha" and (rgb[..., :1] != rgb[..., 1:]).any():
             raise InputError(f"{alpha}: expected a grey picture, white is opaque, got one in colour")
         with atomic_path(path) as temporary:

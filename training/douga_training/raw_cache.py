@@ -80,7 +80,7 @@ class SceneFolder:
         place = Path(_ELSEWHERE.get(kind, kind))
         made_by = f"python -m douga_training.found_masks {self.folder}" if place.name == FOUND else ""
         if kind == "frame" and not is_simulated(self.folder):
-            image = _read_as_in_use(self.folder / kind / f"{name}.png")
+            image = read_as_in_use(self.folder / kind / f"{name}.png")
         else:
             image = read_image(self.folder / place.parent, place.name, name, made_by)
         if kind == "classes" and (image.ndim != 2 or image.max() >= NUM_CLASSES):
@@ -93,11 +93,11 @@ class SceneFolder:
             np.save(temporary, image)
 
 
-def _read_as_in_use(path: Path) -> U8:
-    """A studio's frame as `douga reconstruct` sees it, (H, W, 3): profile and depth converted, and told."""
+def read_as_in_use(path: Path) -> U8:
+    """A studio's picture as `douga reconstruct` sees it, (H, W, 3): profile and depth converted, and told."""
     frame = read_frame(path)
     for warning in frame.warnings:
-        tqdm.write(f"note: {path.name}: {warning}", file=sys.stderr)
+        tqdm.write(f"note: {path}: {warning}", file=sys.stderr)
     return frame.rgb
 
 

@@ -18,7 +18,7 @@ from douga.inference import OnStep, predict_near_borders
 from douga.ink import with_outline
 from douga.networks.gcn import Gcn
 from douga.paint import patch_means
-from douga.preprocess import to_tensor
+from douga.preprocess import lifted, to_tensor
 from douga.types import F32, U8, Frame
 
 # What differs from nothing or from all by so little that nobody sees it is nothing or all: a sigmoid never
@@ -39,7 +39,8 @@ _SURE = 0.1  # by how much a paint must be rather the one than the other to be a
 def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda share: None) -> Alpha:
     """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
 
-    A "gcn" sees the frame at its own size near the borders of what its context finds; then a paint that is
+    A "gcn" sees the frame at its own size near the borders of what its context finds, a night scene lifted as
+    for stage one; then a paint that is
     surely opaque or surely clear is so wherever it lies, and the ink around what is opaque is opaque.
     BiRefNet and IS-Net see it at the area that they were trained on, 1024 x 1024 px unless their recipe has
     another `seen_px`, and their answer is brought back to its size along the frame's own edges, which is
@@ -50,7 +51,7 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
         mask = find_cel(frame, network, on_step=on_step).mask
         return Alpha(frame, (mask > 0).astype(np.float32))
     if isinstance(network.network, Gcn):
-        image = to_tensor(frame.rgb)
+        image = to_tensor(lifted(frame.rgb))
         answer = predict_near_borders(network, image, cells=BORDER_CELLS, on_step=on_step)
         return Alpha(frame, without_haze(_settled(answer, frame.rgb)))
     on_step(0.0)

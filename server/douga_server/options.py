@@ -57,6 +57,8 @@ class FrontOptions:
             # 16 MB for each call. Over 20 ms it still is 50 MB/s.
             ("grpc.http2.bdp_probe", 0),
             ("grpc.http2.lookahead_bytes", self.service.limits.max_chunk_bytes),
+            # What of a connection is read at once; without a bound it grows with what comes, headers too.
+            ("grpc.experimental.tcp_max_read_buffer_size", 64 << 10),
             ("grpc.max_metadata_size", 8 << 10),
             ("grpc.absolute_max_metadata_size", 16 << 10),
             ("grpc.max_allowed_incoming_connections", self.max_connections),

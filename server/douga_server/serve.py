@@ -19,6 +19,7 @@ from douga import __version__
 from douga.errors import DougaError
 from douga_server import discovery
 from douga_server.address import Address
+from douga_server.allocator import share_one_arena
 from douga_server.auth import Tokens
 from douga_server.front import Front
 from douga_server.lifeline import Lifeline
@@ -62,6 +63,7 @@ def run(plan: Plan) -> int:
 
     A second signal ends the process with EXIT_CUT_OFF. Raises DougaError where the server cannot start.
     """
+    share_one_arena()
     asyncio.run(_Server(plan).run())
     return EXIT_OK
 

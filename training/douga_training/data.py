@@ -157,7 +157,7 @@ class Samples(Dataset[dict[str, Tensor]]):
         x, y = _spot(picture.mask, side, side, rng)
         picture = self._changed(picture.part(x, y, side, side), rng)
         rgb, whole = self._coloured([picture.rgb, whole], rng)
-        if self.recipe.stage == "cel":  # as stage one looks at frames in use
+        if self.recipe.stage != "lines":  # as cels and cutouts are looked for in use
             rgb = lifted(rgb, like=whole)
         return {"image": self._tensor(rgb, self._given_mask(picture, rng)), "ids": self._truth(picture)}
 
@@ -179,7 +179,7 @@ class Samples(Dataset[dict[str, Tensor]]):
         masks = [given[y : y + side, x : x + side] for x, y, _, _ in cuts]
         # The colours change after the cuts: the small frame and its windows are far less work than all of it.
         small, *windows = self._coloured([small, *(part.rgb for part in parts)], rng)
-        if recipe.stage == "cel":  # as stage one looks at frames in use
+        if recipe.stage != "lines":  # as cels and cutouts are looked for in use
             small, *windows = (lifted(view, like=small) for view in (small, *windows))
         return {
             "small": self._tensor(small, cv2.resize(given, small_wh, interpolation=way)),

@@ -24,6 +24,9 @@ _COUNTED = 48  # samples that class frequencies are taken from
 # Of the cross-entropy beside ToonOut's losses (SSIM 10, MAE 90, IoU 0.25). Those are of the sigmoid, which is
 # level where stage one is sure: what it takes for background would hardly ever become an aura.
 _ENTROPY_WEIGHT = 30.0
+# And how much more a soft pixel weighs in it than one that is opaque or clear: they are a few in a hundred, and MAE
+# wants the median of what could be there, which is nothing wherever an aura is rather not there than there.
+_SOFT_WEIGHT, _SOFT = 4.0, 0.04
 
 
 class GcnLearner:
@@ -67,7 +70,8 @@ class GcnLearner:
         recipe = self.recipe
         if recipe.loss == "alpha":
             alpha = ids[:, None]
-            entropy = F.binary_cross_entropy_with_logits(logits, alpha)
+            weights = torch.where((alpha > _SOFT) & (alpha < 1 - _SOFT), _SOFT_WEIGHT, 1.0)
+            entropy = F.binary_cross_entropy_with_logits(logits, alpha, weights)
             return pixel_loss(logits.sigmoid(), alpha) + _ENTROPY_WEIGHT * entropy
         if recipe.loss == "focal":
             loss = losses.focal(logits, ids, gamma=recipe.focal_gamma)

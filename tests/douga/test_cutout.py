@@ -27,7 +27,7 @@ from douga.frame_io import read_frame
 from douga.inference import predict
 from douga.networks.gcn import Gcn, GcnConfig
 from douga.networks.isnet import IsNet, IsNetConfig
-from douga.preprocess import to_tensor
+from douga.preprocess import lifted, to_rgb, to_tensor
 from douga.types import Frame
 
 TINY = GcnConfig(classes=1, kernel_size=5, width=8, context_px=64, detail_width=8)
@@ -122,6 +122,20 @@ def test_an_empty_frame_gives_an_empty_alpha_with_real_weights() -> None:
     alpha = find_alpha(Frame(np.full((270, 480, 3), 255, np.uint8)), network)
     assert not alpha.values.any()
     assert not cut_out(alpha).colours.any()
+
+
+def test_a_night_scene_is_looked_at_as_by_stage_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[torch.Tensor] = []
+
+    def predict(_: LoadedNetwork, image: torch.Tensor, **__: object) -> np.ndarray:
+        seen.append(image)
+        return np.zeros(image.shape[-2:], np.float32)
+
+    monkeypatch.setattr("douga.alpha.predict_near_borders", predict)
+    night = Frame(frame_of(40, 60).rgb // 6)
+    find_alpha(night, tiny_gcn(tmp_path / "w.safetensors"))
+    torch.testing.assert_close(seen[0], to_tensor(lifted(night.rgb)))
+    assert to_rgb(seen[0]).mean() > 2 * night.rgb.mean()
 
 
 def test_stage_ones_mask_is_a_hard_cutout() -> None:

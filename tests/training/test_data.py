@@ -466,15 +466,21 @@ def test_night_darkens_all_views_alike_and_blackens_none() -> None:
         assert dim.mean() > 5
 
 
-def test_stage_one_learns_from_night_scenes_as_it_will_see_them(scenes: Path) -> None:
+def test_cels_and_cutouts_are_learned_from_night_scenes_as_they_will_be_seen(scenes: Path) -> None:
+    losses = {"cutout": {"loss": "alpha"}}
     seen = {
         stage: [
-            to_rgb(samples_of(recipe_of(scenes, stage, night=1.0, **QUIET))[number]["small"]).mean() / 255
+            to_rgb(
+                samples_of(recipe_of(scenes, stage, night=1.0, **QUIET, **losses.get(stage, {})))[number][
+                    "small"
+                ]
+            ).mean()
+            / 255
             for number in range(8)
         ]
-        for stage in ("cel", "lines")
+        for stage in ("cel", "cutout", "lines")
     }
-    assert min(seen["cel"]) > 0.22
+    assert min(seen["cel"] + seen["cutout"]) > 0.22
     assert min(seen["lines"]) < 0.2  # stage two sees them as they are
 
 

@@ -326,6 +326,16 @@ def test_the_context_may_see_frames_at_another_size_than_before(scenes: Path, ou
 
 
 def test_a_cutout_can_unlearn_what_stage_one_was_sure_of(scenes: Path, out: Path) -> None:
+    assert max(pulls_on_a_sure_background(scenes, out, alpha=0.5)) < -1
+
+
+def test_what_is_soft_weighs_more_than_what_is_opaque(scenes: Path, out: Path) -> None:
+    soft, opaque = (pulls_on_a_sure_background(scenes, out, alpha) for alpha in (0.5, 1.0))
+    assert all(a < 1.5 * b < 0 for a, b in zip(soft, opaque, strict=True))  # though it is nearer
+
+
+def pulls_on_a_sure_background(scenes: Path, out: Path, alpha: float) -> list[float]:
+    """Gradients at both roads' ends where they are sure that there is nothing, and `alpha` is true."""
     recipe = recipe_of(scenes, out, stage="cutout", loss="alpha")
     learner = GcnLearner(recipe)
     network = learner.new_network()
@@ -336,10 +346,10 @@ def test_a_cutout_can_unlearn_what_stage_one_was_sure_of(scenes: Path, out: Path
     with torch.no_grad():
         for end in ends:
             end.weight.zero_()
-            end.bias.fill_(-16)  # sure that there is nothing
-    batch["ids"], batch["small_ids"] = (torch.full_like(batch[key], 0.5) for key in ("ids", "small_ids"))
+            end.bias.fill_(-16)
+    batch["ids"], batch["small_ids"] = (torch.full_like(batch[key], alpha) for key in ("ids", "small_ids"))
     learner.loss(network, batch).backward()
-    assert all(end.bias.grad.item() < -1 for end in ends)
+    return [end.bias.grad.item() for end in ends]
 
 
 def test_a_cutout_begins_where_stage_one_ends(scenes: Path, out: Path) -> None:

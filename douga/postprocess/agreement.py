@@ -25,9 +25,15 @@ _ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
 
 # Tones of a paint. A colour fill is another paint laid on, which may be plain somewhere else.
 _TONES = (DougaClass.FLAT, DougaClass.SHADING_FILL, DougaClass.HIGHLIGHT_FILL)
-# Odds of the tones for the darker and the lighter side of trace lines: a third of what the simulator's truth
-# says (seen on 60 frames of it), for the lines may be wrong.
+# Odds of the tones for the darker and the lighter side of each kind of trace line. A shading line is the border
+# of a shadow by its name; of the others it is a third of what the simulator's truth says (seen on 60 frames of
+# it), for they may be of another kind.
 _OF_DARKER, _OF_LIGHTER = np.array((0.4, 1.0, 0.25)), np.array((0.8, 0.3, 1.0))
+_ODDS = {
+    DougaClass.SHADING_LINE: (np.array((0.03, 1.0, 0.03)), np.array((0.8, 0.1, 1.0))),
+    DougaClass.COLOR_EDGE: (_OF_DARKER, _OF_LIGHTER),
+    DougaClass.HIGHLIGHT_LINE: (_OF_DARKER, _OF_LIGHTER),
+}
 _BESIDE_PX = 4  # where a line's neighbours are looked at
 _ENOUGH_PX = 12  # of trace lines around an area, for full odds
 _LEAN = 0.6  # by what share of them an area is rather on the one side, for full odds
@@ -44,20 +50,24 @@ _BOUND = dict.fromkeys(_FILL_OF.values(), 2.0) | {DougaClass.BOOK_FILL: 8.0}
 
 @dataclass(frozen=True)
 class Borders:
-    """Pixels of trace lines. y, x: (N,) where. across: (N, 2) unit vectors (x, y) across the line."""
+    """Pixels of trace lines. y, x: (N,) where. across: (N, 2) unit vectors (x, y) across the line. kind: (N,)
+    uint8, their classes.
+    """
 
     y: NDArray[np.intp]
     x: NDArray[np.intp]
     across: F32
+    kind: U8
 
 
 def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, borders: Borders) -> U8:
     """Give areas of one paint one tone, flat, shadow or light: the likeliest, averaged over all of them.
 
-    A shadow is the darker side of the trace lines around it, a light or what is plain mostly the lighter one:
-    that counts beside the network's answer. The mean of each area counts by the square root of its size, and
-    the less the further its colour is from the asking area's. Areas that are sure of their tone or in several
-    paints, colour fills, books, and what lies outside the cel stay.
+    A shadow is the darker side of the trace lines around it, most of all of shading lines, a light or what is
+    plain mostly the lighter one: that counts beside the network's answer. The mean of each area counts by the
+    square root of its size, and the less the further its colour is from the asking area's. Areas that are sure
+    of a tone that fits their lines, or in several paints, colour fills, books, and what lies outside the cel
+    stay.
 
     ids: (H, W) uint8 class ids, 255 on lines. planes: (H, W) float32 probabilities by area class. rgb: (H, W,
     3) uint8 sRGB, the frame. cel: (H, W) uint8, 0 or 255, its mask. Returns new ids.
@@ -68,7 +78,7 @@ def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, border
     box = np.s_[top : top + height, left : left + width]
     out = ids.copy()
     cut: dict[int, F32] = {c: np.ascontiguousarray(planes[c][box]) for c in _TONES}
-    inside = Borders(borders.y - top, borders.x - left, borders.across)
+    inside = Borders(borders.y - top, borders.x - left, borders.across, borders.kind)
     out[box] = _settled(ids[box], cut, np.ascontiguousarray(rgb[box]), cel[box], inside)
     return out
 
@@ -90,8 +100,9 @@ def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, borders: Bord
         [np.bincount(of, planes[c].reshape(-1)[inside], minlength=count)[asked] / seen for c in _TONES],
         1,
     )
-    sure = mean.max(1) >= _SURE
-    mean = _weighed(mean, _side_odds(np.where(cel > 0, patch, 0), count, rgb, borders)[asked])
+    told = _weighed(mean, _side_odds(np.where(cel > 0, patch, 0), count, rgb, borders)[asked])
+    sure = (mean.max(1) >= _SURE) & (mean.argmax(1) == told.argmax(1))
+    mean = told
     weight = np.sqrt(size[asked])
     value = np.zeros(count, np.uint8)
     value[asked] = np.array(_TONES, np.uint8)[
@@ -126,14 +137,18 @@ def _side_odds(patch: NDArray[np.int32], count: int, rgb: U8, borders: Borders) 
         shade.append(grey[y, x])
     meet = (at[0] > 0) & (at[1] > 0) & (at[0] != at[1])
     first_darker, first_lighter = meet & (shade[0] < shade[1]), meet & (shade[0] > shade[1])
-    darker, lighter = (
-        np.bincount(at[0][one], minlength=count) + np.bincount(at[1][other], minlength=count)
-        for one, other in ((first_darker, first_lighter), (first_lighter, first_darker))
-    )
-    total = darker + lighter
-    lean = (darker - lighter) / np.maximum(total, 1)  # 1: the darker side everywhere
-    firm = np.minimum(total / _ENOUGH_PX, 1) * np.clip(np.abs(lean) / _LEAN, 0, 1)
-    return np.where((lean > 0)[:, None], _OF_DARKER, _OF_LIGHTER) ** firm[:, None]
+    odds = np.ones((count, len(_TONES)))
+    for kind, (of_darker, of_lighter) in _ODDS.items():
+        here = borders.kind == kind
+        darker, lighter = (
+            np.bincount(at[0][one & here], minlength=count) + np.bincount(at[1][other & here], minlength=count)
+            for one, other in ((first_darker, first_lighter), (first_lighter, first_darker))
+        )
+        total = darker + lighter
+        lean = (darker - lighter) / np.maximum(total, 1)  # 1: the darker side everywhere
+        firm = np.minimum(total / _ENOUGH_PX, 1) * np.clip(np.abs(lean) / _LEAN, 0, 1)
+        odds *= np.where((lean > 0)[:, None], of_darker, of_lighter) ** firm[:, None]
+    return odds
 
 
 def _patches(ids: U8) -> tuple[NDArray[np.int32], int]:

@@ -14,6 +14,7 @@ from douga_training.simulate.look import make_look, make_style
 from douga_training.simulate.pen import Pen
 from douga_training.simulate.poses import POSES, build_skeleton, choose_pose, measures
 from douga_training.simulate.sheet import CelArt, Sheet
+from douga_training.simulate.tone_borders import trace_tone_borders
 from douga_training.simulate.torso import Torso
 from douga_training.simulate.trimmings import draw_buttons
 from numpy.typing import NDArray
@@ -175,17 +176,63 @@ def test_no_trace_line_where_shadow_ends_at_a_visible_line() -> None:
     assert not (row[30:] == DougaClass.SHADING_LINE).any()
 
 
-def test_shadow_border_between_joined_areas_is_traced() -> None:
-    p = pen()
-    trunk = p.fill(rectangle(2, 2, 20, 38), p.look.shirt)
-    p.fill(rectangle(20, 2, 38, 38), p.look.shirt)
-    trunk.shades.append((rectangle(0, 0, 40, 40), False))
-    p.joints.append(rectangle(10, 10, 30, 30))
-    p.finish()
-    ids = p.sheet.resolve().ids
-    assert (ids[20, 19:21] == DougaClass.SHADING_LINE).all()
-    assert ids[20, 12] == DougaClass.SHADING_FILL
-    assert ids[20, 28] == DougaClass.FLAT
+TRACED = {
+    (DougaClass.FLAT, DougaClass.SHADING_FILL): DougaClass.SHADING_LINE,
+    (DougaClass.SHADING_FILL, DougaClass.HIGHLIGHT_FILL): DougaClass.HIGHLIGHT_LINE,
+    (DougaClass.COLOR_FILL, DougaClass.FLAT): DougaClass.COLOR_EDGE,
+}
+
+
+@pytest.mark.parametrize("kinds", TRACED)
+def test_tones_side_by_side_get_the_trace_line_between_them(kinds: tuple[DougaClass, DougaClass]) -> None:
+    sheet = Sheet((40, 40))
+    for x, kind in ((2, kinds[0]), (20, kinds[1])):
+        sheet.area(rectangle(x, 2, x + 18, 38), (200, 150, 120), kind)
+    trace_tone_borders(sheet, rectangle(0, 0, 40, 40), 2.0, without=[rectangle(0, 25, 40, 40)])
+    ids = sheet.resolve().ids
+    assert (ids[10, 19:21] == TRACED[kinds]).all()
+    assert ids[10, 12] == kinds[0]
+    assert ids[10, 28] == kinds[1]
+    assert (ids[30, 3:37] == np.repeat([int(k) for k in kinds], 17)).all()  # as in an iris
+
+
+def test_inked_borders_get_no_trace_line() -> None:
+    sheet = Sheet((40, 40))
+    sheet.area(rectangle(2, 2, 20, 38), (200, 150, 120))
+    sheet.area(rectangle(20, 2, 38, 38), (150, 100, 90), DougaClass.SHADING_FILL)
+    sheet.stroke(np.array([[20.0, 0.0], [20.0, 40.0]]), 3.0, (0, 0, 0))
+    before = sheet.ids.copy()
+    trace_tone_borders(sheet, rectangle(0, 0, 40, 40), 2.0)
+    np.testing.assert_array_equal(sheet.ids, before)
+
+
+@pytest.mark.parametrize("pose", POSES[:4])
+def test_no_shadow_of_a_figure_meets_plain_paint_without_a_line(pose: str) -> None:
+    rng = np.random.default_rng(POSES.index(pose))
+    look, sheet = replace(make_look(rng), has_shadow=True), Sheet((400, 600))
+    draw_figure(
+        sheet, rng, look, make_style(rng, 100.0),
+        head_centre_xy=(200.0, 120.0), head_height_px=100.0, turn=0.2, roll_rad=0.0, pose=pose,
+    )  # fmt: skip
+    flat, shade = sheet.ids == DougaClass.FLAT, sheet.ids == DougaClass.SHADING_FILL
+    met = (flat[1:] & shade[:-1]).sum() + (flat[:-1] & shade[1:]).sum()
+    assert shade.sum() > 500
+    assert met < 0.002 * shade.sum()  # but in the eyes
+
+
+def test_a_fold_may_have_its_shadow_on_the_side_away_from_the_light() -> None:
+    above, below = 0, 0
+    for seed in range(30):
+        p = pen(80)
+        p.rng, p.unit_px = np.random.default_rng(seed), 900.0
+        part = p.fill(rectangle(2, 2, 78, 78), p.look.shirt)
+        p.fold(np.stack([np.linspace(10, 70, 30), np.full(30, 40.0)], 1), part)
+        p.finish()
+        ids = p.sheet.resolve().ids
+        above += int((ids[:38] == DougaClass.SHADING_FILL).sum())
+        below += int((ids[42:] == DougaClass.SHADING_FILL).sum())
+    assert below > 500
+    assert above < 0.05 * below  # the light comes from above
 
 
 @pytest.mark.parametrize("bend_deg", [0, 60, 120, 150, -120])

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from douga_training.simulate import curves
+from douga_training.simulate.colours import Swatch
 from douga_training.simulate.eyes import Eye, design_eyes, draw_eye
 from douga_training.simulate.head import Head
 from douga_training.simulate.head_pen import HeadPen, HeadSpace
@@ -183,3 +184,24 @@ def test_tones_given_together_merge_without_a_line_between_them() -> None:
     area = sheet.area(SQUARE, (9, 9, 9))
     sheet.tone(area, [left, right], (1, 1, 1), DougaClass.SHADING_FILL, DougaClass.SHADING_LINE)
     assert (sheet.ids == DougaClass.SHADING_FILL).all()
+
+
+@pytest.mark.parametrize(("thick", "is_line"), [(3.0, True), (24.0, False)])
+def test_a_narrow_shape_of_ink_is_a_line_and_a_broad_one_has_one_around_it(thick: float, is_line: bool) -> None:
+    sheet = Sheet((100, 60))
+    pen = HeadPen(sheet, HeadSpace((50.0, 30.0), 1.0, 0.0, 1, 0.0, 0.0), LineStyle(1.0))
+    half = thick / 2
+    pen.solid(np.array([(-40, -half), (40, -half), (40, half), (-40, half)]), (10, 10, 10))
+    art = sheet.resolve()
+    assert (art.ids[30, 20:80] == (DougaClass.VISIBLE_LINE if is_line else DougaClass.FLAT)).all()
+    assert tuple(art.rgb[30, 50]) == (10, 10, 10)
+    rim = round(30 - half)
+    assert (art.ids[rim - 1 : rim + 2, 20:80] == DougaClass.VISIBLE_LINE).any(0).all()
+
+
+def test_no_line_is_drawn_that_cannot_be_seen() -> None:
+    dark, light = (Swatch(*(5 * [rgb])) for rgb in ((12, 10, 14), (180, 150, 210)))
+    for seed in range(40):
+        style = make_style(np.random.default_rng(seed), 100.0)
+        assert sum(style.ink(light)) < sum(light.normal) - 40
+        assert abs(sum(style.ink(dark)) - sum(dark.normal)) > 40

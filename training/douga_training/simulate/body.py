@@ -16,6 +16,7 @@ from douga_training.simulate.lower_body import draw_legs
 from douga_training.simulate.poses import choose_pose
 from douga_training.simulate.sheet import Sheet
 from douga_training.simulate.skirts import draw_cape
+from douga_training.simulate.tone_borders import trace_tone_borders
 from douga_training.simulate.trimmings import draw_belt, draw_scarf, draw_strap
 
 
@@ -89,6 +90,20 @@ def _draw(fig: Figure) -> None:
         if over[i]:
             draw_arm(fig, i)
     fig.pen.finish()
+    if fig.look.has_shadow or fig.look.has_highlights:
+        _trace_tones(fig)
+
+
+def _trace_tones(fig: Figure) -> None:
+    """The borders of tones that were painted side by side; irises have some without a line."""
+    shapes = [part.shape for part in fig.pen.parts]
+    reach = np.array([[-1.5, -1.5], [1.5, 2.5]]) * fig.u
+    trace_tone_borders(
+        fig.sheet,
+        np.vstack([*shapes, fig.head_xy + reach]),
+        fig.pen.style.tone_px,
+        without=[] if fig.pose.behind else fig.head.eye_boxes(),
+    )
 
 
 def _arm_in_front(fig: Figure, i: int) -> bool:

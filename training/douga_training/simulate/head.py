@@ -122,6 +122,11 @@ class Head:
         far_x = min(middle + f.eye_gap * (1 - 0.75 * t), edge - 0.55 * far_w)
         return [Eye(far_x, y, far_w, f.eye_height, 1, f.eye_slant, is_profile=False), near]
 
+    def eye_boxes(self) -> list[Points]:
+        """Rectangles around the eyes and their lids, (4, 2) frame pixels each."""
+        corners = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+        return [self.space.place(corners * (0.75 * e.w, 0.75 * e.h) + (e.x, e.y)) for e in self._eyes()]
+
     def _draw_features(self, pen: HeadPen, face_area: Area) -> None:
         f, s = self.look.face, self.space
         pair = self._eyes()

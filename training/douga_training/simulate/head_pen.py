@@ -16,6 +16,7 @@ from douga_training.simulate.sheet import Area, Rgb, Sheet
 
 Areas = Area | Sequence[Area]
 Shapes = Points | Sequence[Points]  # several merge into one tone
+_PEN_PX = 6.0  # the broadest that a pen draws in one go
 PROFILE_TURN = 0.78  # from here on a head is drawn from the side
 
 
@@ -102,9 +103,13 @@ class HeadPen:
         self.sheet.stroke(self.space.place(points), px, rgb, taper=taper, within=within, closed=closed)
 
     def solid(self, shape: Points, ink: Rgb, *, width: float = 0.6) -> None:
-        """A shape filled with ink: its border is a visible line, its inside a flat area."""
-        self.area(shape, ink)
-        self.line(shape, ink, width=width, closed=True)
+        """A shape filled with ink. A narrow one is a line as a whole; of a broad one the border is, and its
+        inside a flat area.
+        """
+        area, placed = self.area(shape, ink), self.space.place(shape)
+        breadth = _breadth(placed)
+        wide = 2 * breadth if breadth < _PEN_PX else max(self.style.width_px * width, 1.0)
+        self.sheet.stroke(placed, wide, ink, within=area if breadth < _PEN_PX else None, closed=True)
 
     def trace(self, points: ArrayLike, line: DougaClass, *, within: Areas, closed: bool = False) -> None:
         """A line for the painters, without colour."""
@@ -141,3 +146,11 @@ class HeadPen:
     def colour(self, areas: Areas, shapes: Shapes, paint: Rgb) -> None:
         """An area of another colour whose border is not drawn."""
         self.tone(areas, shapes, paint, DougaClass.COLOR_FILL, DougaClass.COLOR_EDGE)
+
+
+def _breadth(polygon: Points) -> float:
+    """How broad a long shape is on the whole: twice its area by its girth."""
+    x, y = polygon.T
+    area = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    girth = float(np.linalg.norm(polygon - np.roll(polygon, -1, 0), axis=1).sum())
+    return 2 * area / max(girth, 1e-9)

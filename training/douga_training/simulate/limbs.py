@@ -189,7 +189,6 @@ def ink_cap(pen: Pen, part: Part, limb: Limb, trunk: Points, cap: float, *, seam
     foreign = pen.differs(beside, part.paint) & ~outside
     for i in np.nonzero(foreign[1:] & foreign[:-1])[0]:  # the root lies on another paint: a line parts them
         pen.ink(arc[i : i + 2], part.paint)
-    pen.joints.append(arc)
 
 
 def draw_folds(pen: Pen, part: Part, limb: Limb, start: float, end: float, amount: float) -> None:

@@ -11,6 +11,8 @@ from douga_training.simulate.chance import pick_name
 from douga_training.simulate.colours import Swatch
 from douga_training.simulate.sheet import Rgb
 
+_SEEN = 14  # of 255: what a line has to differ from paint and shadow to be seen
+
 
 @dataclass(frozen=True)
 class LineStyle:
@@ -19,7 +21,7 @@ class LineStyle:
     width_px: a visible line in frame pixels. ink_kind: "black", "dark" (nearly black, tinted by the paint) or
     "tint" (a dark shade of the paint). detail: 0 (a figure of few lines) to 1 (close-up). tone_px: width of
     the trace lines around tones. black: grey level of black ink. taper: share of a free line's length that
-    thins out.
+    thins out. lift: by how much a line is lighter than a paint that is too dark for a darker one.
     """
 
     width_px: float
@@ -28,9 +30,20 @@ class LineStyle:
     tone_px: float = 2.0
     black: int = 12
     taper: float = 0.35
+    lift: int = 45
 
     def ink(self, paint: Swatch) -> Rgb:
-        """The colour of a visible line around or on this paint."""
+        """The colour of a visible line around or on this paint.
+
+        On one that is nearly black the line is lighter: nobody draws what cannot be seen.
+        """
+        ink = self._dark_ink(paint)
+        if min(sum(paint.normal), sum(paint.shade)) - sum(ink) >= 3 * _SEEN:
+            return ink
+        r, g, b = (min(255, v + self.lift) for v in paint.normal)
+        return r, g, b
+
+    def _dark_ink(self, paint: Swatch) -> Rgb:
         if self.ink_kind == "black":
             return (self.black, self.black, self.black)
         r, g, b = paint.shade
@@ -145,9 +158,10 @@ def make_style(rng: np.random.Generator, head_px: float) -> LineStyle:
         width_px=width,
         ink_kind=kind,
         detail=detail,
-        tone_px=float(rng.uniform(1.5, 2.2)),
+        tone_px=float(rng.uniform(1.5, 2.2) * np.clip(head_px / 90, 0.55, 1.0)),
         black=int(rng.integers(0, 34)),
         taper=float(rng.uniform(0.15, 0.5)),
+        lift=int(rng.integers(28, 60)),
     )
 
 

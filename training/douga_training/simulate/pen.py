@@ -10,13 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from douga.classes import DougaClass
 from douga_training.simulate.colours import Swatch
-from douga_training.simulate.curves import Points
+from douga_training.simulate.curves import Points, normals
 from douga_training.simulate.look import LineStyle, Look
 from douga_training.simulate.sheet import Area, Rgb, Sheet
 
@@ -46,7 +45,6 @@ class Pen:
         self.unit_px = unit_px
         self.light: Points = np.asarray(look.light_xy, np.float64)
         self.parts: list[Part] = []
-        self.joints: list[Points] = []  # where areas of one paint meet without a line between them
 
     @property
     def detail(self) -> float:
@@ -85,8 +83,25 @@ class Pen:
         self.sheet.stroke(line, width * self.style.width_px, self.style.ink(paint), taper=taper, within=on)
 
     def fold(self, line: Points, part: Part, *, width: float = 0.75, both: bool = False) -> None:
-        """A fold inside a part: starts at the outline and thins out, or thins out at both ends."""
-        self.ink(line, part.paint, width=width, taper=(0.5 if both else 0.0, 0.6), within=part)
+        """A fold inside a part: starts at the outline and thins out, or thins out at both ends.
+
+        Often with its shadow, which may stand for it without a line.
+        """
+        is_shaded = self.chance(0.55 * self.detail)
+        if is_shaded:
+            part.shades.append((self._leaf(line), False))
+        if not (is_shaded and self.chance(0.3)):
+            self.ink(line, part.paint, width=width, taper=(0.5 if both else 0.0, 0.6), within=part)
+
+    def _leaf(self, line: Points) -> Points:
+        """The shadow beside a fold, on the side away from the light, pointed at one or both of its ends."""
+        length = float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
+        across = normals(line)
+        side = -np.sign(float((across @ self.light).sum()) or 1.0)
+        wide = min(length * self.rng.uniform(0.12, 0.4), 0.3 * self.unit_px)
+        along = np.linspace(self.rng.uniform(0, 0.4), 1, len(line))
+        profile = np.sin(np.pi * along)[:, None] ** self.rng.uniform(0.7, 1.4)
+        return np.vstack([line, (line + across * side * wide * profile)[::-1]])
 
     def patch(self, base: Part | Sequence[Part], shape: Points, paint: Swatch) -> Part:
         """A colour area without a drawn border, painted on base; the shape must lie within it."""
@@ -148,26 +163,6 @@ class Pen:
                         part.area, shape, part.paint.light,
                         DougaClass.HIGHLIGHT_FILL, DougaClass.HIGHLIGHT_LINE, line_px=px,
                     )  # fmt: skip
-
-        if look.has_shadow:
-            for arc in self.joints:
-                self._trace_joint(arc)
-
-    def _trace_joint(self, arc: Points) -> None:
-        """Trace the shadow's border where it falls on the edge between two areas that no line parts."""
-        origin = np.array(self.sheet.frame_box()[:2])
-        low = np.clip(np.floor((arc.min(0) - origin) * self.sheet.oversample), 0, None).astype(int)
-        high = np.clip(np.ceil((arc.max(0) - origin) * self.sheet.oversample), 0, None).astype(int)
-        ids = self.sheet.ids[low[1] : high[1], low[0] : high[0]]
-        if ids.size == 0:
-            return
-        near = np.ones((3, 3), np.uint8)
-        flat, shade = ids == DougaClass.FLAT, ids == DougaClass.SHADING_FILL
-        border = cv2.dilate(flat.view(np.uint8), near) & cv2.dilate(shade.view(np.uint8), near)
-        grow = round(self.style.tone_px * self.sheet.oversample) - 1
-        if grow > 1:
-            border = cv2.dilate(border, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (grow, grow)))
-        np.copyto(ids, np.uint8(DougaClass.SHADING_LINE), where=border.view(bool) & (flat | shade))
 
     def _tone(self, part: Part, shape: Points, inverse: bool, paint: Rgb, *, merge: bool) -> None:
         """One shadow. merge: no trace line where it runs through shadow that is there already."""

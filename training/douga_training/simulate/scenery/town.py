@@ -48,30 +48,6 @@ def _poles(stage: Stage, road: float, deep: float) -> None:
                 )
 
 
-def _figure(stage: Stage, x: float, z: float) -> None:
-    """A far passer-by: painted, without lines."""
-    rng, light = stage.easel.rng, stage.easel.light
-    high = rng.uniform(1.5, 1.8)
-    foot, head = stage.camera.project(np.array([[x, 0, z]])), stage.camera.project(np.array([[x, high, z]]))
-    if len(foot) == 0 or len(head) == 0:
-        return
-    tall, (cx, cy) = float(foot[0, 1] - head[0, 1]), head[0]
-    top, legs = (rgb_of(rng.random(), rng.uniform(0, 0.6), rng.uniform(0.15, 0.95)) for _ in range(2))
-    body = np.array([[-0.13, 0.17], [0.13, 0.17], [0.16, 0.5], [-0.16, 0.5]]) * tall + (cx, cy)
-    for dx in (-0.06, 0.05):
-        leg = np.array([[-0.05, 0.48], [0.05, 0.48], [0.035, 1.0], [-0.035, 1.0]]) * tall + (
-            cx + dx * tall,
-            cy,
-        )
-        painting.poly(stage.easel.rgb, leg, light.lit(legs, 0.4))
-    painting.poly(stage.easel.rgb, body, light.lit(top, 0.6))
-    painting.poly(
-        stage.easel.rgb,
-        painting.blob(rng, (cx, cy + 0.08 * tall), (0.06 * tall, 0.075 * tall), 0.03),
-        light.lit((70, 54, 48), 0.6),
-    )
-
-
 def _car(stage: Stage, x: float, z: float) -> None:
     rng = stage.easel.rng
     paint = rgb_of(rng.random(), rng.uniform(0, 0.8), rng.uniform(0.2, 0.95))
@@ -146,12 +122,9 @@ def _dress_street(stage: Stage, road: float, deep: float) -> None:
     rng = stage.easel.rng
     if rng.random() < 0.75:
         _poles(stage, road, deep)
-    for z in np.sort(rng.uniform(4, deep * 0.7, int(rng.integers(0, 8))))[::-1]:
+    for z in np.sort(rng.uniform(4, deep * 0.7, int(rng.integers(0, 5))))[::-1]:
         side = 1 if rng.random() < 0.5 else -1
-        kind = rng.random()
-        if kind < 0.5:
-            _figure(stage, side * rng.uniform(0.3, 1.0) * road, z)
-        elif kind < 0.75:
+        if rng.random() < 0.5:
             _car(stage, side * (road - 1.6) * 0.6, z)
         else:
             foot = stage.camera.project(np.array([[side * (road - 0.6), 0, z]]))

@@ -15,6 +15,7 @@ from douga.cutout import Cutout
 from douga.errors import InputError
 from douga.export.exr import write_exr
 from douga.export.png import encode_png
+from douga.file_state import sha256_of
 from douga.frame_io import read_frame
 from douga.results import is_there, prepare_folder, write_files
 from douga.types import F32, U8
@@ -25,11 +26,13 @@ Rgb = tuple[int, int, int]
 @dataclass(frozen=True)
 class Background:
     """What previews are laid over. picture: (h, w, 3) uint8 sRGB of any size, scaled to cover the frame and
-    cut in the middle; one pixel is a plain colour. warnings: how its file was converted, for people.
+    cut in the middle; one pixel is a plain colour. warnings: how its file was converted, for people. sha256:
+    of that file.
     """
 
     picture: U8
     warnings: tuple[str, ...] = ()
+    sha256: str | None = None
 
     @classmethod
     def of_colour(cls, rgb: Rgb) -> Background:
@@ -40,7 +43,7 @@ class Background:
     def of_file(cls, path: Path) -> Background:
         """An image. Raises InputError, which names it."""
         frame = read_frame(path)
-        return cls(frame.rgb, tuple(f"{path}: {warning}" for warning in frame.warnings))
+        return cls(frame.rgb, tuple(f"{path}: {warning}" for warning in frame.warnings), sha256_of(path))
 
     def fitted(self, size_hw: tuple[int, int]) -> F32:
         """(H, W, 3) float32, 0 to 1, sRGB values, of a frame's size."""
@@ -73,13 +76,17 @@ class CutoutFolder:
         if self.depth not in (8, 16):
             raise InputError(f"depth {self.depth}: a PNG has 8 or 16 bits a channel")
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Suffix by kind of all results there may be, asked for or not; a kind's folder has its name."""
+        return {"cutout": "png", "alpha": "png", "premultiplied": "png", "preview": "png", "exr": "exr"}
+
     def prepare(self) -> None:
         """Make the folder and see that it can be written to, before any work is spent. Raises OutputError.
 
         What a killed run left unfinished in it is removed.
         """
-        folders = [path.parent for path in self.paths("any").values()]
-        prepare_folder(self.folder, [*folders, self._exr_path("any").parent])
+        prepare_folder(self.folder, (self.folder / kind for kind in self.kinds))
 
     def paths(self, name: str) -> dict[str, Path]:
         """PNG by kind of result for the frame of this name."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from douga.errors import InputError, MissingInputError
+from douga.file_state import sha256_of
 from douga.frame_io import pictures_named, read_frame
 from douga.srgb import TRANSPARENT
 from douga.types import CelMask, Frame
@@ -43,13 +44,24 @@ class OwnMasks:
             raise InputError(f"{path}: expected a grey mask (white is cel), got a picture in colour")
         return CelMask(np.where(rgb[..., 0] >= 128, np.uint8(255), np.uint8(0)))
 
-    def _find(self, name: str) -> Path:
-        if self.path.is_file():
-            return self.path
-        if not self.path.is_dir():
+    def check(self) -> None:
+        """Raises MissingInputError where there is neither an image nor a folder, before any work is spent."""
+        if not self.path.is_file() and not self.path.is_dir():
             raise MissingInputError(
                 f"{self.path}: no such file or folder; --mask takes an image or a folder of them"
             )
+
+    def sha256(self, name: str) -> str:
+        """Hex digest of the file that holds the mask of the frame of this name.
+
+        Raises MissingInputError when the frame has none, InputError when it has two or it cannot be read.
+        """
+        return sha256_of(self._find(name))
+
+    def _find(self, name: str) -> Path:
+        self.check()
+        if self.path.is_file():
+            return self.path
         found = pictures_named(self.path, name)
         if len(found) > 1:
             raise InputError(

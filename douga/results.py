@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from stat import S_ISREG
 from tempfile import TemporaryFile
 
 from douga.atomic import atomic_path, remove_leftovers
@@ -33,19 +34,22 @@ class ResultFolder:
     layered: bool = True
     overwrite: bool = False
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Suffix by kind of all results there may be, asked for or not; a kind's folder has its name."""
+        return {"classes": "png", "cel_mask": "png", "cel": "png", "douga": "tga", "layers": "ora"}
+
     def prepare(self) -> None:
         """Make the folder and see that it can be written to, before any work is spent. Raises OutputError.
 
         What a killed run left unfinished in it is removed.
         """
-        prepare_folder(self.folder, (path.parent for path in self.paths("any").values()))
+        prepare_folder(self.folder, (self.folder / kind for kind in self.kinds))
 
     def paths(self, name: str) -> dict[str, Path]:
         """Path by kind of result for the frame of this name."""
-        kinds = {"classes": "png", "cel_mask": "png", "cel": "png", "douga": "tga"}
-        if self.layered:
-            kinds["layers"] = "ora"
-        return {kind: self.folder / kind / f"{name}.{suffix}" for kind, suffix in kinds.items()}
+        asked = [kind for kind in self.kinds if kind != "layers" or self.layered]
+        return {kind: self.folder / kind / f"{name}.{self.kinds[kind]}" for kind in asked}
 
     def has_all(self, name: str) -> bool:
         """Whether every result of the frame is there already."""
@@ -90,9 +94,10 @@ def prepare_folder(folder: Path, parts: Iterable[Path]) -> None:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file that is no empty one, as a power cut may leave it."""
+    """Whether there is a file, and no empty one, as a power cut may leave it."""
     try:
-        return path.stat().st_size > 0
+        found = path.stat()
+        return S_ISREG(found.st_mode) and found.st_size > 0
     except OSError:  # also where it can never be; writing it tells why
         return False
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache, partial
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from douga.errors import InputError, MissingInputError
+from douga.file_state import sha256_of, stat_of
 from douga.image_file import read_frame
 from douga.image_header import IMAGE_SUFFIXES
 from douga.types import Frame
@@ -39,23 +39,33 @@ class FrameSource:
         """Decode it. Raises InputError with one sentence that names the file."""
         return self._read()
 
+    def stat(self) -> dict[str, int]:
+        """Size and time of change of the file that the frame is in. Raises InputError."""
+        return stat_of(self.path)
+
     def sha256(self) -> str:
-        """Hex digest of the bytes of the file that the frame is in. Raises InputError."""
-        try:
-            now = self.path.stat()
-            return _sha256(self.path, now.st_mtime_ns, now.st_size)
-        except OSError as exc:
-            raise InputError(f"{self.path}: cannot be read: {exc.strerror or exc}; check the file") from exc
+        """Hex digest of the bytes of that file. Raises InputError."""
+        return sha256_of(self.path)
 
 
 @dataclass(frozen=True)
 class _Item:
-    """One image file or one video. note: what every frame of it is to be told."""
+    """One image file or one video.
+
+    number: of an image that a pattern named, which says where the number stands. note: what every frame of it
+    is to be told.
+    """
 
     path: Path
     is_video: bool
+    number: int | None = None
     name: str = ""
     note: str = ""
+
+    def is_within(self, numbers: tuple[int, int]) -> bool:
+        """Whether an image bears one of these numbers. Raises InputError where it has none."""
+        number = frame_number(self.path.stem) if self.number is None else self.number
+        return numbers[0] <= number <= numbers[1]
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,18 @@ class Sources:
         """The files that the frames are in; a video stands there once."""
         return tuple(item.path for item in self._items)
 
+    def named(self, names: Iterable[str]) -> list[str]:
+        """Those of some names that a frame of these may have, case ignored; a video may be of any length."""
+        images = {item.name.casefold() for item in self._items if not item.is_video}
+        of_video = _names_of_videos(item.name for item in self._items if item.is_video)
+        first, last = self._numbers
+
+        def is_ours(name: str) -> bool:
+            found = of_video.fullmatch(name)
+            return name in images or (found is not None and first <= int(found["number"]) <= last)
+
+        return [name for name in names if is_ours(name.casefold())]
+
     def __iter__(self) -> Iterator[FrameSource]:
         first, last = self._numbers
         for item in self._items:
@@ -94,7 +116,8 @@ class Sources:
 def open_sources(inputs: Sequence[Path], numbers: tuple[int, int] | None = None) -> Sources:
     """Find the frames in images, folders, numbered sequences and videos.
 
-    numbers: only those whose names end in a number from the first to the last of these.
+    numbers: only those numbered from the first to the last of these; the number of an image stands where the
+    pattern of its sequence says, else at the end of its name.
 
     Folders give their images in natural order (2 before 10), hidden files and other kinds passed over.
     Sequences are written shot.%04d.png, shot.####.png or shot.[0001-0100].png. Video frames are named
@@ -107,19 +130,18 @@ def open_sources(inputs: Sequence[Path], numbers: tuple[int, int] | None = None)
     items: list[_Item] = []
     seen: set[Path] = set()
     for given in inputs:
-        for path in _files_of(Path(given), notes):
+        for path, number in _files_of(Path(given), notes):
             where = path.absolute()
             if where in seen:
                 notes.append(f"{path}: named twice; it is taken once")
                 continue
             seen.add(where)
-            items.append(_Item(path, path.suffix.lower() in VIDEO_SUFFIXES))
+            items.append(_Item(path, path.suffix.lower() in VIDEO_SUFFIXES, number))
     if not items:
         raise MissingInputError("there is no input; name an image, a folder of images, a sequence or a video")
     named = _named(items)
     if numbers is not None:
-        first, last = numbers
-        named = tuple(i for i in named if i.is_video or first <= frame_number(i.path.stem) <= last)
+        named = tuple(item for item in named if item.is_video or item.is_within(numbers))
     counts = [_count(item, numbers or _ALL) for item in named]
     known = [n for n in counts if n is not None]
     return Sources(named, sum(known) if len(known) == len(counts) else None, tuple(notes), numbers or _ALL)
@@ -130,7 +152,8 @@ def frame_number(name: str) -> int:
     digits = re.search(r"(\d+)$", name)
     if digits is None:
         raise InputError(
-            f"{name}: --frames goes by the number at the end of a name, and here is none; leave it out"
+            f"{name}: --frames goes by the number at the end of a name, and here is none; leave it out, or "
+            "say where the number stands, as in c01_####_v2.png"
         )
     return int(digits[1])
 
@@ -144,7 +167,7 @@ def _count(item: _Item, numbers: tuple[int, int]) -> int | None:
 
 
 def _read_image(item: _Item) -> Frame:
-    return _told(read_frame(item.path, name=item.name), item.note)
+    return _told(replace(read_frame(item.path, name=item.name), number=item.number), item.note)
 
 
 def _read_decoded(decoded: DecodedFrame, name: str, note: str) -> Frame:
@@ -152,23 +175,16 @@ def _read_decoded(decoded: DecodedFrame, name: str, note: str) -> Frame:
 
 
 def _told(frame: Frame, note: str) -> Frame:
-    return Frame(frame.rgb, frame.name, (note, *frame.warnings)) if note else frame
+    return replace(frame, warnings=(note, *frame.warnings)) if note else frame
 
 
-@lru_cache(maxsize=8)  # every frame of a video asks for the same file
-def _sha256(path: Path, mtime_ns: int, size: int) -> str:
-    """Hex digest of a file as it is at this time, of this size. Raises OSError."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _files_of(given: Path, notes: list[str]) -> list[Path]:
-    """The files that one input stands for."""
+def _files_of(given: Path, notes: list[str]) -> list[tuple[Path, int | None]]:
+    """The files that one input stands for, and their numbers where a pattern says them."""
     try:
         if given.is_dir():
-            return _images_in(given, notes)
+            return [(path, None) for path in _images_in(given, notes)]
         if given.exists():
-            return [given]
+            return [(given, None)]
         if _PATTERN.search(given.name):
             return _sequence(given, notes)
     except PermissionError as exc:
@@ -203,8 +219,11 @@ def _images_in(folder: Path, notes: list[str]) -> list[Path]:
     return images
 
 
-def _sequence(pattern: Path, notes: list[str]) -> list[Path]:
-    """The files of a numbered sequence. In a stated range missing frames fail when they are read."""
+def _sequence(pattern: Path, notes: list[str]) -> list[tuple[Path, int | None]]:
+    """The files of a numbered sequence and their numbers.
+
+    In a stated range missing frames fail when they are read.
+    """
     matches = list(_PATTERN.finditer(pattern.name))
     if len(matches) > 1:
         raise InputError(f"{pattern}: two places for the frame number; leave one, as in shot.%04d.png")
@@ -215,10 +234,10 @@ def _sequence(pattern: Path, notes: list[str]) -> list[Path]:
         if not 0 <= last - first < _MAX_RANGE:
             raise InputError(f"{pattern}: the range must run upwards, over at most {_MAX_RANGE} frames")
         width = len(match["first"])
-        files = [pattern.with_name(f"{head}{n:0{width}d}{tail}") for n in range(first, last + 1)]
-        if not any(f.exists() for f in files):
+        files = {n: pattern.with_name(f"{head}{n:0{width}d}{tail}") for n in range(first, last + 1)}
+        if not any(f.exists() for f in files.values()):
             raise MissingInputError(f"{pattern}: none of its {len(files)} frames is there; check the name")
-        return files
+        return [(path, n) for n, path in files.items()]
     width = int(match["digits"] or 1) if match["hashes"] is None else len(match["hashes"])
     is_frame = re.compile(re.escape(head) + rf"(\d{{{width},}})" + re.escape(tail))
     folder = pattern.parent
@@ -233,7 +252,7 @@ def _sequence(pattern: Path, notes: list[str]) -> list[Path]:
     missing = [str(n) for n in range(min(found), max(found) + 1) if n not in found]
     if missing:
         notes.append(f"{pattern}: {len(missing)} numbers are not there ({_some(missing)})")
-    return [found[n] for n in sorted(found)]
+    return [(found[n], n) for n in sorted(found)]
 
 
 def _some(names: Sequence[str]) -> str:
@@ -251,8 +270,7 @@ def _named(items: Sequence[_Item]) -> tuple[_Item, ...]:
     )
     names: dict[int, str] = {}
     left = list(range(len(items)))
-    stems = "|".join(re.escape(item.path.stem.casefold()) for item in items if item.is_video)
-    of_video = re.compile(rf"(?:{stems})_\d{{6,}}" if stems else r"(?!)")
+    of_video = _names_of_videos(item.path.stem for item in items if item.is_video)
     for form in forms:
         groups: dict[str, list[int]] = defaultdict(list)
         for i in left:
@@ -265,9 +283,14 @@ def _named(items: Sequence[_Item]) -> tuple[_Item, ...]:
     for i in left:
         names[i] = f"{forms[-1](items[i].path)}_{i + 1}"
     return tuple(
-        _Item(item.path, item.is_video, names[i], _renamed(item.path, names[i]))
-        for i, item in enumerate(items)
+        replace(item, name=names[i], note=_renamed(item.path, names[i])) for i, item in enumerate(items)
     )
+
+
+def _names_of_videos(stems: Iterable[str]) -> re.Pattern[str]:
+    """What a casefolded name is matched with to see whether it is that of a frame of some video."""
+    either = "|".join(re.escape(stem.casefold()) for stem in stems)
+    return re.compile(rf"(?:{either})_(?P<number>\d{{6,}})" if either else r"(?!)")
 
 
 def _renamed(path: Path, name: str) -> str:

@@ -33,13 +33,15 @@ class Steady:
     def __init__(self) -> None:
         self.last: str | None = None
         self.follows = False
+        self._number: int | None = None
         self._seen: F32 = np.zeros((0, 0, 3), np.float32)
         self._alpha: F32 = np.zeros((0, 0), np.float32)
 
     def __call__(self, frame: Frame, alpha: F32) -> F32:
-        """frame: its name ends in its number. alpha: (H, W) float32, 0 to 1. Returns the same form."""
-        self.follows = _follows(self.last, frame.name) and self._alpha.shape == alpha.shape
-        self.last = frame.name
+        """frame: has a number, or a name ending in it. alpha: (H, W) float32, 0 to 1. Returns such a one."""
+        before, number = (self.last or "", self._number), _number_of(frame)
+        self.follows = _follows(before, (frame.name, number)) and self._alpha.shape == alpha.shape
+        self.last, self._number = frame.name, number
         if not self.follows:
             self._seen, self._alpha = frame.rgb.astype(np.float32), alpha
             return alpha
@@ -63,10 +65,18 @@ def change(rgb: U8, before: F32) -> F32:
     return np.clip((off - still) / (moved - still), 0, 1).astype(np.float32)
 
 
-def _follows(last: str | None, name: str) -> bool:
-    """Whether a name is that of a next frame, of a sequence on ones to fours: A0099 -> A0100 or A0101."""
-    numbers = [re.fullmatch(r"(.*?)(\d+)", each, re.DOTALL) for each in (last or "", name)]
-    if None in numbers:
+def _number_of(frame: Frame) -> int | None:
+    digits = re.search(r"\d+$", frame.name)
+    return int(digits[0]) if frame.number is None and digits else frame.number
+
+
+def _follows(last: tuple[str, int | None], now: tuple[str, int | None]) -> bool:
+    """Whether a frame is the next one, of a sequence on ones to fours: A0099 -> A0100 or A0101.
+
+    last, now: name and number. The names are the same but for the digits that the number stands in.
+    """
+    before, after = (re.split(r"(\d+)", name) for name, _ in (last, now))
+    if last[1] is None or now[1] is None or len(before) != len(after):
         return False
-    before, now = (each for each in numbers if each)
-    return before[1] == now[1] and 1 <= int(now[2]) - int(before[2]) <= _LONGEST_HOLD
+    others = sum(a != b for a, b in zip(before, after, strict=True))
+    return others == 1 and 1 <= now[1] - last[1] <= _LONGEST_HOLD

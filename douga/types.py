@@ -32,11 +32,13 @@ class Frame:
     rgb: (H, W, 3) uint8, sRGB, red first.
     name: stem that every result of this frame is filed under.
     warnings: conversions that were made on the way in ("16-bit reduced to 8-bit"), for the manifest.
+    number: its number in the sequence or video; None where only the end of its name may tell.
     """
 
     rgb: U8
     name: str = "frame"
     warnings: tuple[str, ...] = ()
+    number: int | None = None
 
     def __post_init__(self) -> None:
         _require(self.rgb, name="Frame.rgb", ndim=3, channels=3)

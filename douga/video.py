@@ -6,6 +6,7 @@ matrix and range are undone here, and no transfer curve.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ _BT601, _BT709 = 5, 1
 _MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020", 10: "BT.2020"}
 _HDR = {16: "PQ", 18: "HLG"}
 _LIMITED, _FULL = 1, 2
+_TAGGED = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d*)?)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class DecodedFrame:
             raise InputError(f"{self.path}: frame {self.number}: {self.error}")
         notes: list[str] = []
         rgb = _to_rgb(self.picture, notes)
-        return Frame(rgb, name, tuple(notes))
+        return Frame(rgb, name, tuple(notes), self.number)
 
 
 def count_frames(path: Path) -> int | None:
@@ -97,7 +99,7 @@ def _open(path: Path) -> Any:
     import av
 
     try:
-        container = av.open(str(path))
+        container = av.open(str(path.absolute()))  # "Re:Zero 01.mp4" alone would be of the protocol "Re"
     except av.error.PermissionError as exc:
         raise InputError(f"{path}: permission denied; make the file readable (chmod +r)") from exc
     except av.error.FFmpegError as exc:
@@ -120,12 +122,24 @@ def _length_s(container: Any, stream: Any) -> float | None:
     start = float((stream.start_time or 0) * stream.time_base)
     if stream.duration:
         length = float(stream.duration * stream.time_base)
+    elif (tagged := _tagged_length_s(stream)) is not None:
+        # Some writers count from the beginning of the file, not the stream; some copy a longer file's tag.
+        length, start = min(tagged, (container.duration or tagged * 1e6) / 1e6), 0.0
     elif container.duration and len(container.streams) == 1:
         length = container.duration / 1e6
     else:
         return None
     rate = float(stream.average_rate or 24)
     return start + length - max(3 / rate, 0.02 * length)
+
+
+def _tagged_length_s(stream: Any) -> float | None:
+    """What a Matroska says of one stream among several: DURATION or DURATION-eng, 00:00:04.167000000."""
+    for key, value in stream.metadata.items():
+        found = _TAGGED.fullmatch(value)
+        if found is not None and key.upper().partition("-")[0] == "DURATION":
+            return 3600 * int(found[1]) + 60 * int(found[2]) + float(found[3])
+    return None
 
 
 def _end_s(picture: av.VideoFrame) -> float:

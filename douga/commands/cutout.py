@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     for warning in results.background.warnings if results.background else ():
         print(f"note: {warning}", file=sys.stderr)
     return run_frames(
-        args, results, lambda: load_cutout_equipment(args), "cutout", _settings(args),
+        args, results, lambda: load_cutout_equipment(args), "cutout", _settings(args, results),
         lambda: _named_weights(args),
     )  # fmt: skip
 
@@ -131,12 +131,13 @@ def _background(text: str) -> Background:
     return Background.of_colour((red, green, blue))
 
 
-def _settings(args: argparse.Namespace) -> dict[str, Any]:
+def _settings(args: argparse.Namespace, results: CutoutFolder) -> dict[str, Any]:
     """What decides how results look, as the manifest records it."""
     return {
         "stabilise": args.stabilise,
         "depth": args.depth,
         "premultiplied": args.premultiplied,
         "background": args.background,
+        "background_sha256": results.background.sha256 if results.background else None,
         "exr": args.exr,
     }

@@ -25,11 +25,10 @@ if TYPE_CHECKING:  # server and farm are looked up when they are asked for
 
 
 def load_equipment(args: argparse.Namespace, settings: Settings) -> Equipment:
-    """Have ready what `args` ask for: networks here, a server or a farm.
+    """Have ready what `args`, which `check_where` let pass, ask for: networks here, a server or a farm.
 
     Raises DeviceError and CheckpointError, ServerError or SetupError where a server or a farm is the trouble.
     """
-    _check_where(args)
     if args.server is not None:
         return _equip_by_server(args, settings)
     if args.backend == "ray":
@@ -37,7 +36,7 @@ def load_equipment(args: argparse.Namespace, settings: Settings) -> Equipment:
     return _equip_here(args, settings)
 
 
-def _check_where(args: argparse.Namespace) -> None:
+def check_where(args: argparse.Namespace) -> None:
     """Raises InputError for options that do not go together: none is passed over in silence."""
     check_server(args)
     farm = {"--ray-address": args.ray_address, "--replicas": args.replicas}

@@ -13,9 +13,12 @@ from douga.errors import MissingInputError
 from douga.shipped import weights_path
 
 if TYPE_CHECKING:  # torch, OpenCV and numpy are loaded when there is work to do, not for --help
-    from douga.commands.session import Equipment, Results, Todo
+    from douga.commands.session import Equipment
+    from douga.commands.todo import Results, Todo
+    from douga.own_masks import OwnMasks
 
 JOBS = "1 on the CPU, one per core beside an accelerator, as many as a server can use"
+_OVERWRITE = "make results again that are there already; where it is stopped, the same command goes on"
 _SERVER = "send the frames to this server; auto: the one that you started on this machine"
 
 
@@ -24,7 +27,7 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("inputs", nargs="+", metavar="INPUT", help="images, folders, numbered sequences or videos")
     add("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
-    add("--overwrite", action="store_true", help="make results again that are there already")
+    add("--overwrite", action="store_true", help=_OVERWRITE)
     add("--frames", type=frame_range, metavar="A-B", help="only frames numbered A to B, e.g. 101-200")
 
 
@@ -53,23 +56,27 @@ def run_frames(
     command: str,
     settings: dict[str, Any],
     named_weights: Callable[[], dict[str, str]],
+    masks: OwnMasks | None = None,
 ) -> int:
     """Take the frames that `args` name through the equipment into the results.
 
     load_equipment: is called only where there is something to do. command ("cutout"), settings: for the
-    manifest. named_weights: name or file by stage, of the networks that would do it here. Returns 0, or 1
-    when some frames failed, or 2 when all did. Raises DougaError when nothing can be done, OutputError when
-    results cannot be written.
+    manifest. named_weights: name or file by stage, of the networks that would do it here. masks: the user's
+    own, in place of stage one. Returns 0, or 1 when some frames failed, or 2 when all did. Raises DougaError
+    when nothing can be done, OutputError when results cannot be written, or would be over files of others.
     """
-    from douga.commands.session import Console, Session, Todo
+    from douga.commands.session import Console, Session
+    from douga.commands.todo import Todo, refuse_others_files, refuse_own_input
     from douga.frame_io import open_sources
 
     sources = open_sources([Path(given) for given in args.inputs], args.frames)
+    refuse_own_input(results, sources)
+    refuse_others_files(results, sources, command)
     results.prepare()
     console = Console(sources.count)
     for note in sources.notes:
         console.say(f"note: {note}")
-    todo = Todo(sources, results)
+    todo = Todo(sources, results, masks)
     if todo.is_empty():
         run = {"command": command, "settings": settings, "weights": _hashed(named_weights())}
         return _nothing_to_do(todo, args, run)
@@ -86,14 +93,14 @@ def run_frames(
 
 
 def _nothing_to_do(todo: Todo, args: argparse.Namespace, run: dict[str, Any]) -> int:
-    from douga.commands.session import told_of_skipped
+    from douga.commands.todo import told_of_skipped
     from douga.manifest import Manifest
 
     if not todo.skipped:
         wanted = f" numbered {args.frames[0]} to {args.frames[1]}" if args.frames else ""
         look_at = "see --frames and" if args.frames else "look at"
         raise MissingInputError(f"{', '.join(args.inputs)}: no frame{wanted} there; {look_at} the file names")
-    told = told_of_skipped(Manifest.continuing(args.out, run), todo)
+    told = told_of_skipped(Manifest.continuing(args.out, run, todo.masks), todo)
     print(f"{args.out}: all {len(todo.skipped)} frames are there already; {told}")
     return 0
 

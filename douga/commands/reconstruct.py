@@ -80,13 +80,18 @@ def run(args: argparse.Namespace) -> int:
     Returns 0, or 1 when some frames failed, or 2 when all did. Raises DougaError when nothing can be done,
     OutputError when results cannot be written.
     """
-    from douga.commands.equipment import load_equipment
+    from douga.commands.equipment import check_where, load_equipment
+    from douga.own_masks import OwnMasks
 
+    check_where(args)
+    masks = None if args.mask is None else OwnMasks(args.mask)
+    if masks is not None:
+        masks.check()
     results = _result_folder(args)
     settings = _settings(args, results)
     return run_frames(
         args, results, lambda: load_equipment(args, results.settings), "reconstruct", settings,
-        lambda: _named_weights(args),
+        lambda: _named_weights(args), masks,
     )  # fmt: skip
 
 

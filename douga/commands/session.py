@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 from tqdm import tqdm
 
 from douga.batch import Limits, Outcome, Source, run_batch
+from douga.commands.todo import Job, Results, Todo, told_of_skipped
 from douga.errors import DougaError, OutputError
-from douga.frame_io import FrameSource
 from douga.manifest import FrameRecord, Manifest, describe_run
 from douga.memory import memory_minded
 from douga.pipeline import Reconstruction, Seen, Settings, Stages, clean, see
@@ -35,30 +33,6 @@ class Result(Protocol):
     @property
     def frame(self) -> Frame:
         """The frame, with all the warnings."""
-        ...
-
-
-class Results(Protocol):
-    """Where results go: `douga.results.ResultFolder`, `douga.cutout_results.CutoutFolder`."""
-
-    @property
-    def folder(self) -> Path: ...
-    @property
-    def overwrite(self) -> bool: ...
-    def prepare(self) -> None:
-        """Make the folder and see that it can be written to. Raises OutputError."""
-        ...
-
-    def has_all(self, name: str) -> bool:
-        """Whether every result of the frame is there already."""
-        ...
-
-    def has_any(self, name: str) -> bool:
-        """Whether some result of the frame is there already."""
-        ...
-
-    def write(self, name: str, result: Any) -> None:
-        """Write a frame's results. Raises OutputError."""
         ...
 
 
@@ -103,62 +77,6 @@ def equip_locally(
             return clean(seen, settings)
 
     return Equipment(start, finish, device, weights, in_flight)
-
-
-@dataclass
-class Job:
-    """A source whose hash is taken where it is read: on the reading thread."""
-
-    source: FrameSource
-    sha256: str | None = None
-
-    @property
-    def name(self) -> str:
-        """Stem of the results."""
-        return self.source.name
-
-    def read(self) -> Frame:
-        """Read the frame and take its file's hash. Raises InputError."""
-        frame = self.source.read()
-        self.sha256 = self.source.sha256()
-        return frame
-
-
-class Todo:
-    """The frames of a run that are asked for and not there yet; iterate once.
-
-    skipped: those that were there, of those looked at so far.
-    """
-
-    def __init__(self, sources: Iterable[FrameSource], results: Results) -> None:
-        self.skipped: list[FrameSource] = []
-        self._results = results
-        self._jobs: Iterator[Job] = self._select(sources)
-
-    def is_empty(self) -> bool:
-        """Look for the first frame to do, which stays in the list."""
-        first = next(self._jobs, None)
-        if first is None:
-            return True
-        self._jobs = itertools.chain((first,), self._jobs)
-        return False
-
-    def __iter__(self) -> Iterator[Job]:
-        return self._jobs
-
-    def _select(self, sources: Iterable[FrameSource]) -> Iterator[Job]:
-        for source in sources:
-            if not self._results.overwrite and self._results.has_all(source.name):
-                self.skipped.append(source)
-                continue
-            yield Job(source)
-
-
-def told_of_skipped(manifest: Manifest, todo: Todo) -> str:
-    """How to make frames again that were there already, and whether they look as is asked now."""
-    others = [told for source in todo.skipped if (told := manifest.made_otherwise(source))]
-    again = "--overwrite makes them again"
-    return f"{len(others)} of them made otherwise: {others[0]}; {again}" if others else again
 
 
 class Console:
@@ -220,8 +138,10 @@ class Session:
         # Beside networks on the CPU: what an ordinary machine can spare.
         self._limits = Limits(equipment.in_flight, _GIB if equipment.device == "cpu" else 4 * _GIB)
         run = describe_run(command, equipment.device, equipment.weights, settings)
-        self._manifest = Manifest.continuing(results.folder, run)
-        self._done = self._told = 0
+        self._manifest = Manifest.continuing(results.folder, run, todo.masks)
+        self._told = 0
+        self._done: list[str] = []
+        self._kept: list[str] = []  # made again by the same command, before it was stopped
         self._failed: list[str] = []
 
     def process(self) -> None:
@@ -243,17 +163,22 @@ class Session:
             self._console.close()
             stopped = isinstance(exc, KeyboardInterrupt | SystemExit)
             if stopped or (isinstance(exc, DougaError) and self._done):
-                self._console.say(f"{self._done} frames are complete; the same command goes on from here")
+                complete = len(self._done)
+                self._console.say(f"{complete} frames are complete; the same command goes on from here")
             raise
         self._console.close()
+        self._manifest.end_overwriting([*self._done, *self._kept])
         self._save()
 
     def conclude(self) -> int:
         """Print the summary and return the exit status."""
-        done, skipped, failed = self._done, len(self._todo.skipped), len(self._failed)
-        if failed == 1 and not done + skipped:
+        done, skipped, failed = len(self._done), len(self._todo.skipped), len(self._failed)
+        there = done + skipped + len(self._kept)
+        if failed == 1 and not there:
             return 2  # its error was told already, and there is nothing else to say
         counts = [f"{done} done"]
+        if self._kept:
+            counts.append(f"{len(self._kept)} kept, which the same command had made before it was stopped")
         if skipped:
             counts.append(
                 f"{skipped} skipped because they were there ({told_of_skipped(self._manifest, self._todo)})"
@@ -264,15 +189,24 @@ class Session:
         print(f"{self._results.folder}: {'; '.join(counts)}")
         if not failed:
             return 0
-        return 1 if done + skipped else 2
+        return 1 if there else 2
 
     def _asked(self) -> Iterator[Job]:
-        """The jobs. Raises OutputError before results of two looks would lie beside each other as one."""
+        """The jobs, but for those that the same command with --overwrite had done before it was stopped.
+
+        Raises OutputError before results of two looks would lie beside each other as one.
+        """
         for job in self._todo:
-            if self._results.overwrite or not self._results.has_any(job.name):
+            if not self._results.has_any(job.name):
                 yield job
                 continue
             self._manifest.add_untold(job.source)
+            if self._results.overwrite:
+                if self._results.has_all(job.name) and self._manifest.is_made_anew(job.source):
+                    self._kept.append(job.name)
+                else:
+                    yield job
+                continue
             otherwise = self._manifest.made_otherwise(job.source)
             if otherwise:
                 raise OutputError(
@@ -288,21 +222,25 @@ class Session:
 
     def _report(self, outcome: Outcome) -> None:
         job = cast(Job, outcome.source)
-        if outcome.error is None:
-            self._done += 1
-        else:
+        path = str(job.source.path)
+        if outcome.error is not None:
             self._failed.append(job.name)
-        self._manifest.add(
-            FrameRecord(
+            record = FrameRecord(job.name, path, warnings=outcome.warnings, error=str(outcome.error))
+        else:
+            self._done.append(job.name)
+            record = FrameRecord(
                 job.name,
-                str(job.source.path),
+                path,
                 job.sha256,
-                None if outcome.error else round(outcome.seconds, 3),
+                job.stat,
+                job.mask_sha256,
+                round(outcome.seconds, 3),
                 outcome.warnings,
-                None if outcome.error is None else str(outcome.error),
+                anew=self._results.overwrite or None,
             )
-        )
-        self._console.ended(outcome, self._done + len(self._failed) + len(self._todo.skipped))
+        self._manifest.add(record)
+        there = len(self._todo.skipped) + len(self._kept)
+        self._console.ended(outcome, len(self._done) + len(self._failed) + there)
         if time.monotonic() - self._saved_s > _MANIFEST_EVERY_S:
             self._save()
 

@@ -25,9 +25,9 @@ _ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
 
 # Tones of a paint. A colour fill is another paint laid on, which may be plain somewhere else.
 _TONES = (DougaClass.FLAT, DougaClass.SHADING_FILL, DougaClass.HIGHLIGHT_FILL)
-# Odds of the tones for the darker and the lighter side of each kind of trace line. A shading line is the border
-# of a shadow by its name; of the others it is a third of what the simulator's truth says (seen on 60 frames of
-# it), for they may be of another kind.
+# Odds of the tones for the darker and the lighter side of each kind of trace line. A shading line is the
+# border of a shadow by its name; of the others it is a third of what the simulator's truth says (seen on 60
+# frames of it), for they may be of another kind.
 _OF_DARKER, _OF_LIGHTER = np.array((0.4, 1.0, 0.25)), np.array((0.8, 0.3, 1.0))
 _ODDS = {
     DougaClass.SHADING_LINE: (np.array((0.03, 1.0, 0.03)), np.array((0.8, 0.1, 1.0))),
@@ -65,9 +65,9 @@ def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, border
 
     A shadow is the darker side of the trace lines around it, most of all of shading lines, a light or what is
     plain mostly the lighter one: that counts beside the network's answer. The mean of each area counts by the
-    square root of its size, and the less the further its colour is from the asking area's. Areas that are sure
-    of a tone that fits their lines, or in several paints, colour fills, books, and what lies outside the cel
-    stay.
+    square root of its size, and the less the further its colour is from the asking area's. Areas that are
+    sure of a tone that fits their lines, or in several paints, colour fills, books, and what lies outside the
+    cel stay.
 
     ids: (H, W) uint8 class ids, 255 on lines. planes: (H, W) float32 probabilities by area class. rgb: (H, W,
     3) uint8 sRGB, the frame. cel: (H, W) uint8, 0 or 255, its mask. Returns new ids.
@@ -141,7 +141,8 @@ def _side_odds(patch: NDArray[np.int32], count: int, rgb: U8, borders: Borders) 
     for kind, (of_darker, of_lighter) in _ODDS.items():
         here = borders.kind == kind
         darker, lighter = (
-            np.bincount(at[0][one & here], minlength=count) + np.bincount(at[1][other & here], minlength=count)
+            np.bincount(at[0][one & here], minlength=count)
+            + np.bincount(at[1][other & here], minlength=count)
             for one, other in ((first_darker, first_lighter), (first_lighter, first_darker))
         )
         total = darker + lighter

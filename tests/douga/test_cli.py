@@ -1,7 +1,6 @@
 """The command line, from argv to exit status and files; only the networks are replaced, by `douga.fakes`."""
 
 import hashlib
-import json
 import os
 import shutil
 import signal
@@ -11,70 +10,26 @@ import time
 import zipfile
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from reconstructing import RESULTS, draw, files_of, leave_out_networks, manifest_of, records_of, shot_of
 
-from douga import __version__, palettes
-from douga.classes import DougaClass
+from douga import __version__
 from douga.cli import main
-from douga.commands import equipment, frames, weights
-from douga.commands.session import Console, Equipment, Session, Todo, equip_locally
+from douga.commands import equipment, weights
+from douga.commands.session import equip_locally
 from douga.errors import InputError
 from douga.fakes import fake_stages
-from douga.frame_io import FrameSource, open_sources
-from douga.manifest import Manifest
 from douga.own_masks import OwnMasks
-from douga.palettes import hex_of, load_palette
-from douga.pipeline import Probabilities, Settings, Stages
-from douga.results import ResultFolder
+from douga.pipeline import Probabilities, Stages
 from douga.shipped import shipped_weights
 from douga.types import CelMask, Frame
-
-RESULTS = ("classes/{}.png", "cel_mask/{}.png", "cel/{}.png", "douga/{}.tga", "layers/{}.ora")
 
 
 @pytest.fixture(autouse=True)
 def _no_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    def equip(args: object, settings: Settings) -> Equipment:
-        mask = getattr(args, "mask", None)
-        stages = fake_stages()
-        if mask is not None:
-            stages = Stages(OwnMasks(mask), stages.find_lines)
-        return equip_locally(stages, settings, "cpu", fake)
-
-    fake = {"lines": {"name": "fake", "sha256": "0" * 64}}
-    monkeypatch.setattr(equipment, "load_equipment", equip)
-    monkeypatch.setattr(frames, "_hashed", lambda _: fake)
-
-
-def _draw(path: Path, colour: tuple[int, int, int] = (230, 120, 40)) -> Path:
-    """A painted box with a black outline on white."""
-    picture = np.full((48, 64, 3), 255, np.uint8)
-    cv2.rectangle(picture, (12, 10), (50, 38), colour, -1)
-    cv2.rectangle(picture, (12, 10), (50, 38), (0, 0, 0), 3)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
-    return path
-
-
-def _shot(folder: Path, count: int = 3) -> Path:
-    for n in range(1, count + 1):
-        _draw(folder / f"A{n:04d}.png", (230, 120, 40 + n))
-    return folder
-
-
-def _files(folder: Path) -> set[str]:
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
-
-
-def _manifest(folder: Path) -> dict:
-    return json.loads((folder / "manifest.json").read_text())
-
-
-def _frames(folder: Path) -> dict[str, dict]:
-    return {frame["name"]: frame for frame in _manifest(folder)["frames"]}
+    leave_out_networks(monkeypatch)
 
 
 # -- the command itself ------------------------------------------------------------------------------
@@ -122,6 +77,13 @@ def test_no_arguments_print_the_help_and_leave_with_2(capsys: pytest.CaptureFixt
     assert "douga reconstruct frame.png" in capsys.readouterr().out
 
 
+def test_whoever_reads_the_output_may_leave_early() -> None:
+    command = f"{sys.executable} -m douga weights | head -c 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    assert done.stdout[1:].strip() in ("141", "0")
+
+
 def test_palettes_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["palette", "list"]) == 0
     assert {"kugler", "retas"} <= set(capsys.readouterr().out.split())
@@ -164,11 +126,11 @@ def test_a_missing_training_package_is_told(
 
 
 def test_one_frame_gives_every_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    frame = _draw(tmp_path / "A0001.png")
+    frame = draw(tmp_path / "A0001.png")
     out = tmp_path / "out"
     assert main(["reconstruct", str(frame), "--out", str(out)]) == 0
 
-    assert _files(out) == {r.format("A0001") for r in RESULTS} | {"manifest.json"}
+    assert files_of(out) == {r.format("A0001") for r in RESULTS} | {"manifest.json"}
     classes = Image.open(out / "classes/A0001.png")
     ids = np.asarray(classes)
     assert classes.mode == "P"
@@ -185,7 +147,7 @@ def test_one_frame_gives_every_result(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_tga_lines_are_one_pixel_wide_in_retas_colours_unless_asked_otherwise(tmp_path: Path) -> None:
-    frame = _draw(tmp_path / "A0001.png")
+    frame = draw(tmp_path / "A0001.png")
     main(["reconstruct", str(frame), "--out", str(tmp_path / "thin")])
     main(["reconstruct", str(frame), "--out", str(tmp_path / "wide"), "--tga-line-width", "3"])
 
@@ -201,7 +163,7 @@ def test_a_palette_of_ones_own_colours_everything(tmp_path: Path) -> None:
     preset = (Path(equipment.__file__).parents[1] / "palettes/retas.toml").read_text()
     studio = tmp_path / "studio.toml"
     studio.write_text(preset.replace('visible_line = ["#000000"]', 'visible_line = ["#123456"]'))
-    frame = _draw(tmp_path / "A0001.png")
+    frame = draw(tmp_path / "A0001.png")
     argv = [
         "reconstruct",
         str(frame),
@@ -225,10 +187,10 @@ def test_a_palette_of_ones_own_colours_everything(tmp_path: Path) -> None:
 
 
 def test_the_manifest_tells_how_results_were_made(tmp_path: Path) -> None:
-    frame = _draw(tmp_path / "A0001.png")
+    frame = draw(tmp_path / "A0001.png")
     main(["reconstruct", str(frame), "--out", str(tmp_path / "out"), "--line-width", "2"])
 
-    manifest = _manifest(tmp_path / "out")
+    manifest = manifest_of(tmp_path / "out")
     assert manifest["run"]["version"] == __version__
     assert manifest["run"]["weights"]["lines"]["sha256"] == "0" * 64
     assert manifest["run"]["settings"]["line_width_px"] == 2
@@ -239,7 +201,7 @@ def test_the_manifest_tells_how_results_were_made(tmp_path: Path) -> None:
 
 
 def test_a_sequence_keeps_its_names_and_frames_can_be_chosen(tmp_path: Path) -> None:
-    shot = _shot(tmp_path / "shot", 5)
+    shot = shot_of(tmp_path / "shot", 5)
     assert main(["reconstruct", str(shot), "--out", str(tmp_path / "out"), "--frames", "2-4"]) == 0
     names = [p.stem for p in sorted((tmp_path / "out/douga").iterdir())]
     assert names == ["A0002", "A0003", "A0004"]
@@ -256,194 +218,19 @@ def test_frames_that_are_too_large_for_the_memory_leave_the_others_done(
 
     stages = Stages(fake_stages().find_cel, find_lines)
     monkeypatch.setattr(equipment, "load_equipment", lambda _, s: equip_locally(stages, s, "cpu", {}))
-    shot, out = _shot(tmp_path / "shot", 3), tmp_path / "out"
+    shot, out = shot_of(tmp_path / "shot", 3), tmp_path / "out"
     assert main(["reconstruct", str(shot), "--out", str(out)]) == 1
-    assert "not enough memory for a frame of 64 x 48 px" in _frames(out)["A0002"]["error"]
+    assert "not enough memory for a frame of 64 x 48 px" in records_of(out)["A0002"]["error"]
     assert [p.stem for p in sorted((out / "classes").iterdir())] == ["A0001", "A0003"]
 
 
 def test_a_name_that_is_no_utf_8_is_recorded(tmp_path: Path) -> None:
     name = os.fsdecode("\u4f5c\u753b_0001.png".encode("shift_jis"))
     source, out = tmp_path / name, tmp_path / "out"
-    shutil.copy(_draw(tmp_path / "a.png"), source)
+    shutil.copy(draw(tmp_path / "a.png"), source)
     assert main(["reconstruct", str(source), "--out", str(out)]) == 0
-    assert _frames(out)[source.stem]["input"] == str(source)
+    assert records_of(out)[source.stem]["input"] == str(source)
     assert main(["reconstruct", str(source), "--out", str(out)]) == 0
-
-
-# -- reconstruct: a second run -----------------------------------------------------------------------
-
-
-def test_a_second_run_skips_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shot, out = _shot(tmp_path / "shot", 2), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    before = {p: (out / p).stat().st_mtime_ns for p in _files(out)}
-    _draw(shot / "A0003.png")
-    capsys.readouterr()
-
-    assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
-    assert "1 done; 2 skipped" in capsys.readouterr().out
-    same = {p: (out / p).stat().st_mtime_ns for p in before if p != "manifest.json"}
-    assert all(before[p] == when for p, when in same.items())
-    assert set(_frames(out)) == {"A0001", "A0002", "A0003"}
-
-    assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
-    assert "all 3 frames are there already" in capsys.readouterr().out
-
-
-def test_overwrite_makes_results_again(tmp_path: Path) -> None:
-    shot, out = _shot(tmp_path / "shot", 1), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    _draw(shot / "A0001.png", (1, 200, 3))
-    assert main(["reconstruct", str(shot), "--out", str(out), "--overwrite"]) == 0
-    assert np.asarray(Image.open(out / "cel/A0001.png"))[24, 30, :3].tolist() == [1, 200, 3]
-
-
-def test_only_missing_results_are_written(tmp_path: Path) -> None:
-    shot, out = _shot(tmp_path / "shot", 1), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    (out / "cel/A0001.png").unlink()
-    (out / "classes/A0001.png").write_bytes(b"corrected by hand")
-    assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
-    assert (out / "cel/A0001.png").exists()
-    assert (out / "classes/A0001.png").read_bytes() == b"corrected by hand"
-
-
-def test_results_of_another_run_say_how_they_were_made(tmp_path: Path) -> None:
-    shot, out = _shot(tmp_path / "shot", 1), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    _draw(shot / "A0002.png")
-    main(["reconstruct", str(shot), "--out", str(out), "--line-width", "1"])
-    frames = _frames(out)
-    assert frames["A0001"]["made_with"]["settings"]["line_width_px"] == 3
-    assert "made_with" not in frames["A0002"]
-
-
-def test_a_frame_of_the_same_name_from_elsewhere_is_not_taken_for_done(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    first, second = _shot(tmp_path / "s01", 1) / "A0001.png", _shot(tmp_path / "s02", 1) / "A0001.png"
-    out = tmp_path / "out"
-    main(["reconstruct", str(first), "--out", str(out)])
-    capsys.readouterr()
-    assert main(["reconstruct", str(second), "--out", str(out)]) == 0  # the same drawing in another place
-    assert "otherwise" not in capsys.readouterr().out
-    _draw(second, (10, 20, 200))
-    assert main(["reconstruct", str(second), "--out", str(out)]) == 0
-    assert f"1 of them made otherwise: from {first}, not {second}" in capsys.readouterr().out
-    (out / "cel/A0001.png").unlink()
-    assert main(["reconstruct", str(second), "--out", str(out)]) == 2
-    assert not (out / "cel/A0001.png").exists()
-
-
-def test_a_frame_that_was_drawn_anew_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shot, out = _shot(tmp_path / "shot", 2), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    _draw(shot / "A0002.png", (10, 20, 200))
-    later = time.time() + 10
-    os.utime(shot / "A0002.png", (later, later))
-    capsys.readouterr()
-    main(["reconstruct", str(shot), "--out", str(out)])
-    assert f"1 of them made otherwise: from {shot / 'A0002.png'}, as it was" in capsys.readouterr().out
-
-
-def test_what_a_killed_run_left_is_gone_on_with_but_never_mixed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shot, out = _shot(tmp_path / "shot", 2), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    manifest = json.loads((out / "manifest.json").read_text())
-    (out / "manifest.json").write_text(json.dumps({**manifest, "frames": []}))  # killed before it told
-    assert main(["reconstruct", str(shot), "--out", str(out), "--palette", "retas"]) == 0
-    assert "2 of them made otherwise: palette kugler, not retas" in capsys.readouterr().out
-    (out / "douga/A0002.tga").unlink()
-    for _ in range(2):  # not the second time either
-        assert main(["reconstruct", str(shot), "--out", str(out), "--palette", "retas"]) == 2
-        assert not (out / "douga/A0002.tga").exists()
-    assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
-    assert (out / "douga/A0002.tga").exists()
-    assert "killed" in _frames(out)["A0001"]["warnings"][0]
-
-
-def test_what_could_not_be_made_again_keeps_the_record_of_its_results(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shot, out = _shot(tmp_path / "shot", 1), tmp_path / "out"
-    argv = ["reconstruct", str(shot), "--out", str(out)]
-    main(argv)
-    made_with = _manifest(out)["run"]
-    (shot / "A0001.png").write_bytes(b"no picture at all")
-    thin = [*argv, "--line-width", "1"]
-    for _ in range(2):  # not forgotten the second time either
-        assert main([*thin, "--overwrite"]) == 2
-        record = _frames(out)["A0001"]
-        assert "A0001.png" in record["error"]
-        assert record["made_with"]["weights"] == made_with["weights"]
-        assert record["made_with"]["settings"] == made_with["settings"]
-    capsys.readouterr()
-    assert main(thin) == 0
-    assert "1 of them made otherwise: line_width_px 3, not 1" in capsys.readouterr().out
-
-
-def test_frames_that_are_found_there_while_the_manifest_is_saved_are_recorded_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another thread looks ahead for what there is to do."""
-    shot, out, add_untold = _shot(tmp_path / "shot", 4), tmp_path / "out", Manifest.add_untold
-    main(["reconstruct", str(shot), "--out", str(out)])
-    (out / "manifest.json").write_text(json.dumps({**_manifest(out), "frames": []}))  # killed before it told
-    (out / "cel/A0002.png").unlink()
-    settings = Settings(load_palette("kugler"))
-    results = ResultFolder(out, settings, settings.palette)
-    todo = Todo(open_sources([shot]), results)
-    assert not todo.is_empty()
-    assert [source.name for source in todo.skipped] == ["A0001"]
-
-    def looked_ahead(manifest: Manifest, source: FrameSource) -> None:
-        list(todo)
-        add_untold(manifest, source)
-
-    monkeypatch.setattr(Manifest, "add_untold", looked_ahead)
-    local = equip_locally(fake_stages(), settings, "cpu", {})
-    Session(todo, local, results, Console(4), "reconstruct", {}).process()
-    assert set(_frames(out)) == {"A0001", "A0003", "A0004"}
-
-
-def test_a_palette_that_was_changed_is_another_one(tmp_path: Path) -> None:
-    shot, out, mine = _shot(tmp_path / "shot", 1), tmp_path / "out", tmp_path / "mine.toml"
-    text = (Path(palettes.__file__).parent / "kugler.toml").read_text()
-    mine.write_text(text)
-    argv = ["reconstruct", str(shot), "--out", str(out), "--palette", str(mine)]
-    assert main(argv) == 0
-    written = load_palette("kugler").written[DougaClass.SHADING_FILL]
-    mine.write_text(text.replace(hex_of(written), "#123456"))
-    (out / "cel/A0001.png").unlink()
-    assert main(argv) == 2
-    assert main([*argv, "--overwrite"]) == 0
-
-
-def test_an_empty_file_is_no_result(tmp_path: Path) -> None:
-    shot, out = _shot(tmp_path / "shot", 1), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    (out / "cel/A0001.png").write_bytes(b"")  # as a power cut may leave it
-    assert main(["reconstruct", str(shot), "--out", str(out)]) == 0
-    assert (out / "cel/A0001.png").stat().st_size > 0
-
-
-def test_whoever_reads_the_output_may_leave_early() -> None:
-    command = f"{sys.executable} -m douga weights | head -c 1; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
-    assert done.stderr == ""
-    assert done.stdout[1:].strip() in ("141", "0")
-
-
-def test_a_foreign_manifest_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    frame, out = _draw(tmp_path / "a.png"), tmp_path / "out"
-    out.mkdir()
-    (out / "manifest.json").write_text('{"name": "an app"}')
-    assert main(["reconstruct", str(frame), "--out", str(out)]) == 2
-    assert (out / "manifest.json").read_text() == '{"name": "an app"}'
-    assert "manifest" in capsys.readouterr().err
 
 
 # -- reconstruct: what goes wrong --------------------------------------------------------------------
@@ -452,7 +239,7 @@ def test_a_foreign_manifest_is_left_alone(tmp_path: Path, capsys: pytest.Capture
 def test_one_bad_frame_in_a_folder_leaves_the_others_done(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shot, out = _shot(tmp_path / "shot", 3), tmp_path / "out"
+    shot, out = shot_of(tmp_path / "shot", 3), tmp_path / "out"
     whole = (shot / "A0002.png").read_bytes()
     (shot / "A0002.png").write_bytes(whole[: len(whole) // 2])
     assert main(["reconstruct", str(shot), "--out", str(out)]) == 1
@@ -462,7 +249,7 @@ def test_one_bad_frame_in_a_folder_leaves_the_others_done(
     assert "A0002.png" in captured.err
     assert "Traceback" not in captured.err
     assert {p.stem for p in (out / "classes").iterdir()} == {"A0001", "A0003"}
-    assert "A0002.png" in _frames(out)["A0002"]["error"]
+    assert "A0002.png" in records_of(out)["A0002"]["error"]
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture at all", None])
@@ -483,14 +270,14 @@ def test_only_bad_input_is_one_sentence_and_2(
 def test_an_output_that_cannot_be_is_one_sentence_and_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    frame = _draw(tmp_path / "a.png")
+    frame = draw(tmp_path / "a.png")
     (tmp_path / "file").write_text("in the way")
     assert main(["reconstruct", str(frame), "--out", str(tmp_path / "file" / "out")]) == 2
     assert "file" in capsys.readouterr().err
 
 
 def test_own_masks_replace_stage_one(tmp_path: Path) -> None:
-    shot, masks = _shot(tmp_path / "shot", 2), tmp_path / "masks"
+    shot, masks = shot_of(tmp_path / "shot", 2), tmp_path / "masks"
     masks.mkdir()
     mine = np.zeros((48, 64), np.uint8)
     mine[20:30, 20:30] = 200  # grey enough to count
@@ -501,7 +288,7 @@ def test_own_masks_replace_stage_one(tmp_path: Path) -> None:
 
     mask = np.asarray(Image.open(tmp_path / "out/cel_mask/A0001.png"))
     np.testing.assert_array_equal(mask, np.where(mine > 0, 255, 0))
-    assert "64 x 20 px" in _frames(tmp_path / "out")["A0002"]["error"]
+    assert "64 x 20 px" in records_of(tmp_path / "out")["A0002"]["error"]
 
 
 def test_a_frame_without_its_own_mask_fails_rather_than_guesses(tmp_path: Path) -> None:
@@ -512,8 +299,24 @@ def test_a_frame_without_its_own_mask_fails_rather_than_guesses(tmp_path: Path) 
         OwnMasks(tmp_path / "nowhere")(Frame(np.zeros((4, 4, 3), np.uint8), "A7"))
 
 
+def test_a_mistyped_mask_is_one_sentence_and_leaves_good_results_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot, out, mask = shot_of(tmp_path / "shot", 2), tmp_path / "out", tmp_path / "mask.png"
+    Image.fromarray(np.full((48, 64), 255, np.uint8)).save(mask)
+    argv = ["reconstruct", str(shot), "--out", str(out), "--overwrite", "--mask"]
+    assert main([*argv, str(mask)]) == 0
+    before = manifest_of(out)
+    capsys.readouterr()
+    assert main([*argv, str(tmp_path / "maks.png")]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "maks.png: no such file or folder; --mask takes" in told
+    assert manifest_of(out) == before
+
+
 def test_a_mask_in_colour_is_refused(tmp_path: Path) -> None:
-    _draw(tmp_path / "mask.png")
+    draw(tmp_path / "mask.png")
     with pytest.raises(InputError, match="grey"):
         OwnMasks(tmp_path / "mask.png")(Frame(np.zeros((48, 64, 3), np.uint8), "A7"))
 
@@ -571,7 +374,7 @@ def _start(seconds: float, limit_bytes: int, argv: list[str]) -> subprocess.Pope
 
 @pytest.mark.parametrize(("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stop_leaves_nothing_half_written(tmp_path: Path, signum: int, status: int) -> None:
-    shot, out = _shot(tmp_path / "shot", 40), tmp_path / "out"
+    shot, out = shot_of(tmp_path / "shot", 40), tmp_path / "out"
     process = _start(0.1, 0, ["reconstruct", str(shot), "--out", str(out)])
     deadline = time.monotonic() + 30
     while not (out / "layers/A0002.ora").exists() and time.monotonic() < deadline:
@@ -584,13 +387,13 @@ def test_a_stop_leaves_nothing_half_written(tmp_path: Path, signum: int, status:
     assert "frames are complete" in told
     complete = {p.stem for p in (out / "layers").iterdir()}
     assert 2 <= len(complete) < 40
-    assert _files(out) == {r.format(n) for n in complete for r in RESULTS} | {"manifest.json"}
-    assert set(_frames(out)) == complete
+    assert files_of(out) == {r.format(n) for n in complete for r in RESULTS} | {"manifest.json"}
+    assert set(records_of(out)) == complete
 
 
 def test_a_full_disk_is_told_and_keeps_what_is_written(tmp_path: Path) -> None:
     # A limit on the size of a file is the nearest thing to a full disk that needs no root.
-    shot, out = _shot(tmp_path / "shot", 2), tmp_path / "out"
+    shot, out = shot_of(tmp_path / "shot", 2), tmp_path / "out"
     noise = np.random.default_rng(0).integers(0, 240, (300, 300, 3), dtype=np.uint8)
     Image.fromarray(noise).save(shot / "A0003.png")
     process = _start(0, 60_000, ["reconstruct", str(shot), "--out", str(out)])
@@ -599,9 +402,9 @@ def test_a_full_disk_is_told_and_keeps_what_is_written(tmp_path: Path) -> None:
     assert process.returncode == 2
     assert "Traceback" not in told
     assert "A0003" in told
-    assert {r.format(n) for n in ("A0001", "A0002") for r in RESULTS} <= _files(out)
-    assert not [p for p in _files(out) if ".part" in p]
-    assert {"A0001", "A0002"} <= set(_frames(out))
+    assert {r.format(n) for n in ("A0001", "A0002") for r in RESULTS} <= files_of(out)
+    assert not [p for p in files_of(out) if ".part" in p]
+    assert {"A0001", "A0002"} <= set(records_of(out))
 
 
 # -- reconstruct: with networks ----------------------------------------------------------------------
@@ -623,7 +426,7 @@ def test_networks_are_loaded_used_and_recorded(
         save_network(tmp_path / f"{stage}.safetensors", Gcn(config), WeightsInfo(stage, config, "color", 0))
     argv = [
         "reconstruct",
-        str(_draw(tmp_path / "A0001.png")),
+        str(draw(tmp_path / "A0001.png")),
         "--out",
         str(tmp_path / "out"),
         "--device",
@@ -635,8 +438,8 @@ def test_networks_are_loaded_used_and_recorded(
     assert "stage" in capsys.readouterr().err
 
     assert main([*argv, "--weights-lines", str(tmp_path / "lines.safetensors")]) == 0
-    assert _files(tmp_path / "out") == {r.format("A0001") for r in RESULTS} | {"manifest.json"}
-    recorded = _manifest(tmp_path / "out")["run"]["weights"]
+    assert files_of(tmp_path / "out") == {r.format("A0001") for r in RESULTS} | {"manifest.json"}
+    recorded = manifest_of(tmp_path / "out")["run"]["weights"]
     for stage in ("cel", "lines"):
         data = (tmp_path / f"{stage}.safetensors").read_bytes()
         assert recorded[stage]["sha256"] == hashlib.sha256(data).hexdigest()
@@ -646,6 +449,6 @@ def test_a_device_that_is_not_there_is_never_replaced_in_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.undo()
-    frame = _draw(tmp_path / "A0001.png")
+    frame = draw(tmp_path / "A0001.png")
     assert main(["reconstruct", str(frame), "--out", str(tmp_path / "out"), "--device", "cuda:99"]) == 2
     assert "cuda:99" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -350,6 +351,58 @@ def test_a_steadied_sequence_tells_where_it_began_anew(
     told = capsys.readouterr().err
     assert "began anew: A0009 is not the next frame after A0002" in told
     assert "after A0001" not in told
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_a_steadied_sequence_is_numbered_where_its_pattern_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (1, 2, 3):
+        draw(tmp_path / f"c01_{number:04d}_v2.png")
+    given, out = str(tmp_path / "c01_####_v2.png"), str(tmp_path / "out")
+    assert main(["cutout", given, "--out", out, "--stabilise"]) == 0
+    assert "began anew" not in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_another_picture_of_the_same_name_behind_is_another_look(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    behind, out = draw(tmp_path / "behind.png"), tmp_path / "out"
+    command = ["cutout", str(draw(tmp_path / "A0001.png")), "--out", str(out)]
+    before = [*command, "--background", str(behind)]
+    assert main(before) == 0
+    settings = json.loads((out / "manifest.json").read_text())["run"]["settings"]
+    assert settings["background_sha256"] == hashlib.sha256(behind.read_bytes()).hexdigest()
+    assert main(before) == 0
+    assert main([*command, "--premultiplied"]) == 0  # asks for no preview
+    assert "otherwise" not in capsys.readouterr().out
+    assert cv2.imwrite(str(behind), np.full((60, 80, 3), 90, np.uint8))
+    assert main(before) == 0
+    told = capsys.readouterr().out
+    assert f"made otherwise: background {behind}, as it was before; --overwrite" in told
+    (out / "alpha" / "A0001.png").unlink()
+    assert main(before) == 2
+    assert main([*command, "--background", "red"]) == 2
+    assert f"(background {behind}, not red)" in capsys.readouterr().err
+    assert main([*command, "--overwrite"]) == 0
+    assert main([*before, "--overwrite"]) == 0
+    assert main(before) == 0
+    assert "otherwise" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_a_manifest_from_before_backgrounds_were_hashed_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    behind, out = draw(tmp_path / "behind.png"), tmp_path / "out"
+    command = ["cutout", str(draw(tmp_path / "A0001.png")), "--out", str(out), "--background", str(behind)]
+    assert main(command) == 0
+    manifest = json.loads((out / "manifest.json").read_text())
+    del manifest["run"]["settings"]["background_sha256"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert main([*command, "--exr"]) == 0
+    assert "otherwise" not in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("_fake_network")

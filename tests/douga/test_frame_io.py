@@ -9,20 +9,17 @@ import struct
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image, ImageCms, TiffImagePlugin
 
-from douga import sources
 from douga.errors import DougaError, InputError, MissingInputError, OutputError
 from douga.frame_io import MAX_SIDE_PX, atomic_path, open_sources, read_frame, write_png
 
@@ -578,107 +575,6 @@ def test_an_input_named_twice_is_taken_once(tmp_path: Path) -> None:
     assert "named twice" in sources.notes[0]
 
 
-# -- video
-# -----------------------------------------------------------------------------------------------------
-
-COLOURS = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (200, 120, 40), (128, 128, 128)]
-
-
-def _write_video(
-    path: Path,
-    *,
-    matrix: int,
-    full: bool,
-    tagged: bool,
-    height: int = 64,
-    lossless_format: str = "yuv444p",
-) -> Path:
-    codec: Any = "libvpx-vp9" if path.suffix == ".webm" else "mpeg4" if path.suffix == ".avi" else "libx264"
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=24)
-        stream.width, stream.height = 64, height
-        stream.pix_fmt = lossless_format if codec == "libx264" else "yuv420p"
-        if codec == "libx264":
-            stream.options = {"qp": "0"}
-        if tagged:
-            stream.codec_context.colorspace = matrix
-            stream.codec_context.color_range = 2 if full else 1
-        for colour in COLOURS:
-            rgb = av.VideoFrame.from_ndarray(np.full((height, 64, 3), colour, np.uint8), "rgb24")
-            yuv = rgb.reformat(
-                format=stream.pix_fmt,
-                dst_colorspace=matrix,
-                dst_color_range=2 if full else 1,
-                src_color_range=2,
-            )
-            for packet in stream.encode(yuv):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
-    return path
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov", ".webm", ".avi"])
-def test_video_frames_in_order(tmp_path: Path, suffix: str) -> None:
-    path = _write_video(tmp_path / f"clip{suffix}", matrix=5, full=False, tagged=False)
-    sources = open_sources([path])
-    assert sources.count == 5
-    frames = [source.read() for source in sources]
-    assert [f.name for f in frames] == [f"clip_{n:06d}" for n in range(1, 6)]
-    for frame, colour in zip(frames, COLOURS, strict=True):
-        assert np.abs(frame.rgb[32, 32].astype(int) - colour).max() <= 12, frame.name
-        assert "BT.601 (assumed)" in frame.warnings[0]
-    assert next(iter(sources)).name == "clip_000001"  # a second round starts anew
-
-
-@pytest.mark.parametrize(("matrix", "word"), [(1, "BT.709 (declared)"), (5, "BT.601 (declared)")])
-@pytest.mark.parametrize("full", [False, True])
-def test_declared_matrix_and_range_are_honoured(tmp_path: Path, matrix: int, word: str, full: bool) -> None:
-    path = _write_video(tmp_path / "clip.mkv", matrix=matrix, full=full, tagged=True)
-    for source, colour in zip(open_sources([path]), COLOURS, strict=True):
-        frame = source.read()
-        assert np.abs(frame.rgb[32, 32].astype(int) - colour).max() <= 3
-        assert word in frame.warnings[0]
-        assert ("full range (declared)" if full else "limited range (declared)") in frame.warnings[0]
-
-
-def test_ten_bits_of_full_range(tmp_path: Path) -> None:
-    path = _write_video(
-        tmp_path / "clip.mkv", matrix=1, full=True, tagged=True, lossless_format="yuv444p10le"
-    )
-    for source, colour in zip(open_sources([path]), COLOURS, strict=True):
-        frame = source.read()
-        assert np.abs(frame.rgb[32, 32].astype(int) - colour).max() <= 3
-        assert "full range (declared)" in frame.warnings[0]
-        assert "10 bits a channel reduced to 8" in frame.warnings
-
-
-def test_undeclared_hd_is_bt709(tmp_path: Path) -> None:
-    path = _write_video(tmp_path / "clip.mp4", matrix=1, full=False, tagged=False, height=720)
-    frame = next(iter(open_sources([path]))).read()
-    assert np.abs(frame.rgb[32, 32].astype(int) - COLOURS[0]).max() <= 3
-    assert "BT.709 (assumed), limited range (assumed)" in frame.warnings[0]
-
-
-def test_only_the_numbers_asked_for_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = _write_video(tmp_path / "clip.mkv", matrix=1, full=False, tagged=False)
-    _save(tmp_path / "A0003.png", RGB)
-    decoded = []
-    decode = sources.decode
-
-    def counted(given: Path) -> Iterator[Any]:
-        for frame in decode(given):
-            decoded.append(frame.number)
-            yield frame
-
-    monkeypatch.setattr(sources, "decode", counted)
-    found = open_sources([path, tmp_path / "A0003.png"], (2, 3))
-    assert found.count == 3
-    assert [source.name for source in found] == ["clip_000002", "clip_000003", "A0003"]
-    assert max(decoded) == 4  # that the last one is past is seen by the next
-    assert open_sources([path], (9, 12)).count == 0
-
-
 def test_frames_without_a_number_cannot_be_asked_for_by_numbers(tmp_path: Path) -> None:
     _save(tmp_path / "A0003.png", RGB)
     _save(tmp_path / "title.png", RGB)
@@ -686,51 +582,23 @@ def test_frames_without_a_number_cannot_be_asked_for_by_numbers(tmp_path: Path) 
         open_sources([tmp_path], (1, 3))
 
 
+@pytest.mark.parametrize("pattern", ["c01_####_v2.png", "c01_%04d_v2.png", "c01_[0001-0012]_v2.png"])
+def test_the_number_is_where_the_pattern_says(tmp_path: Path, pattern: str) -> None:
+    for number in (1, 2, 12):
+        _save(tmp_path / f"c01_{number:04d}_v2.png", RGB)
+    found = open_sources([tmp_path / pattern], (2, 12))
+    there = [source for source in found if source.path.exists()]
+    assert [(source.name, source.read().number) for source in there] == [
+        ("c01_0002_v2", 2),
+        ("c01_0012_v2", 12),
+    ]
+    assert [s.name for s in open_sources([tmp_path], (2, 2))] == [f"c01_{n:04d}_v2" for n in (1, 2, 12)]
+
+
 def test_frames_that_are_filed_under_longer_names_keep_their_numbers(tmp_path: Path) -> None:
     for name in ("A0002.png", "A0003.png", "A0003.bmp"):
         _save(tmp_path / name, RGB)
     assert [s.name for s in open_sources([tmp_path], (3, 3))] == ["A0003_bmp", "A0003_png"]
-
-
-def test_no_image_has_the_name_of_a_videos_frame(tmp_path: Path) -> None:
-    path = _write_video(tmp_path / "shot.mkv", matrix=1, full=False, tagged=False)
-    for name in ("shot_000001.png", "shot_01.png"):
-        _save(tmp_path / name, RGB)
-    named = [s.name for s in open_sources([path, tmp_path / "shot_000001.png", tmp_path / "shot_01.png"])]
-    assert named == [*(f"shot_{n:06d}" for n in range(1, 6)), "shot_000001_png", "shot_01"]
-
-
-def test_bad_videos(tmp_path: Path) -> None:
-    (tmp_path / "a.mp4").write_bytes(b"")
-    (tmp_path / "b.mp4").write_bytes(b"not a video" * 50)
-    good = _write_video(tmp_path / "c.mp4", matrix=1, full=False, tagged=False)
-    (tmp_path / "d.mp4").write_bytes(good.read_bytes()[:-300])  # without its index
-    for name in ("a.mp4", "b.mp4", "d.mp4"):
-        with pytest.raises(InputError, match=rf"{name}: no video"):
-            open_sources([tmp_path / name])
-
-
-def test_a_video_cut_short_gives_its_frames_and_then_tells(tmp_path: Path) -> None:
-    path = tmp_path / "a.mkv"
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream("libx264", rate=24)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        rng = np.random.default_rng(0)
-        for _ in range(48):
-            noise = rng.integers(0, 256, (64, 64, 3)).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, "rgb24")))
-        container.mux(stream.encode())
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    _save(tmp_path / "z.png", RGB)
-    good, errors = [], []
-    for source in open_sources([path, tmp_path / "z.png"]):
-        try:
-            good.append(source.read().name)
-        except InputError as exc:
-            errors.append(str(exc))
-    assert 5 < len(good) < 45
-    assert good[-1] == "z"
-    assert "cut short" in errors[-1]
 
 
 def test_tiff_plugin_is_not_reconfigured() -> None:

@@ -107,6 +107,21 @@ def test_a_sequence_on_twos_is_one_sequence(step: int) -> None:
     assert kept.max() == 0.75
 
 
+def test_the_number_stands_where_the_frame_says() -> None:
+    picture, alpha = scene(40).rgb, truth(40)
+    for name, numbers, follows in (
+        ("c01_0002_v2", (1, 2), True),
+        ("c01_0006_v2", (1, 6), False),
+        ("c02_0002_v2", (1, 2), False),
+        ("c01_0002_v3", (1, 2), False),
+        ("c01_0002_v2", (None, None), False),
+    ):
+        steady = Steady()
+        steady(Frame(picture, "c01_0001_v2", number=numbers[0]), alpha)
+        steady(Frame(picture, name, number=numbers[1]), alpha)
+        assert steady.follows is follows, name
+
+
 def test_what_comes_in_is_not_changed() -> None:
     steady, alpha = Steady(), truth(40)
     steady(scene(40, number=1), alpha)

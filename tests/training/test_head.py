@@ -187,7 +187,9 @@ def test_tones_given_together_merge_without_a_line_between_them() -> None:
 
 
 @pytest.mark.parametrize(("thick", "is_line"), [(3.0, True), (24.0, False)])
-def test_a_narrow_shape_of_ink_is_a_line_and_a_broad_one_has_one_around_it(thick: float, is_line: bool) -> None:
+def test_a_narrow_shape_of_ink_is_a_line_and_a_broad_one_has_one_around_it(
+    thick: float, is_line: bool
+) -> None:
     sheet = Sheet((100, 60))
     pen = HeadPen(sheet, HeadSpace((50.0, 30.0), 1.0, 0.0, 1, 0.0, 0.0), LineStyle(1.0))
     half = thick / 2

@@ -24,8 +24,8 @@ _COUNTED = 48  # samples that class frequencies are taken from
 # Of the cross-entropy beside ToonOut's losses (SSIM 10, MAE 90, IoU 0.25). Those are of the sigmoid, which is
 # level where stage one is sure: what it takes for background would hardly ever become an aura.
 _ENTROPY_WEIGHT = 30.0
-# And how much more a soft pixel weighs in it than one that is opaque or clear: they are a few in a hundred, and MAE
-# wants the median of what could be there, which is nothing wherever an aura is rather not there than there.
+# And how much more a soft pixel weighs in it than one that is opaque or clear: they are a few in a hundred,
+# and MAE wants the median of what could be there, which is nothing wherever an aura is less likely than none.
 _SOFT_WEIGHT, _SOFT = 4.0, 0.04
 
 

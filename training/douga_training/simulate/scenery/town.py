@@ -1,4 +1,4 @@
-"""Streets: buildings with windows and signs, poles and wires, cars and passers-by, by day and by night."""
+"""Streets: buildings with windows and signs, poles, wires and cars, by day and by night."""
 
 from __future__ import annotations
 

@@ -40,11 +40,10 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
     """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
 
     A "gcn" sees the frame at its own size near the borders of what its context finds, a night scene lifted as
-    for stage one; then a paint that is
-    surely opaque or surely clear is so wherever it lies, and the ink around what is opaque is opaque.
-    BiRefNet and IS-Net see it at the area that they were trained on, 1024 x 1024 px unless their recipe has
-    another `seen_px`, and their answer is brought back to its size along the frame's own edges, which is
-    told in the frame's warnings.
+    for stage one; then a paint that is surely opaque or surely clear is so wherever it lies, and the ink
+    around what is opaque is opaque. BiRefNet and IS-Net see it at the area that they were trained on, 1024 x
+    1024 px unless their recipe has another `seen_px`, and their answer is brought back to its size along the
+    frame's own edges, which is told in the frame's warnings.
     network: of `douga.cutout_weights.load_cutout_network`.
     """
     if network.info.stage == "cel":

@@ -19,23 +19,23 @@ from douga.types import F32, U8
 
 _SAME_PAINT = 3.0  # standard deviation of one paint's colours, in CIELAB of 8 bits a channel
 _ONE_PAINT = 20.0  # areas whose colours differ by more than this are painted in several, and say nothing
-_SURE = 0.9  # mean probability from which an area keeps its tone: the glint in an eye is as white as the eye
+# Mean probability from which an area keeps a tone that fits its lines: the glint in an eye is as white as it.
+_SURE = 0.9
 _BORDER = 0.02  # what a pixel beside a line counts, which has some of the line's colour
 _ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
 
 # Tones of a paint. A colour fill is another paint laid on, which may be plain somewhere else.
 _TONES = (DougaClass.FLAT, DougaClass.SHADING_FILL, DougaClass.HIGHLIGHT_FILL)
-# Odds of the tones for the darker and the lighter side of each kind of trace line. A shading line is the
-# border of a shadow by its name; of the others it is a third of what the simulator's truth says (seen on 60
-# frames of it), for they may be of another kind.
+# Odds of the tones for the darker and the lighter side of trace lines: a third of what the simulator's truth
+# says (seen on 60 frames of it), for the lines may be wrong.
 _OF_DARKER, _OF_LIGHTER = np.array((0.4, 1.0, 0.25)), np.array((0.8, 0.3, 1.0))
-_ODDS = {
-    DougaClass.SHADING_LINE: (np.array((0.03, 1.0, 0.03)), np.array((0.8, 0.1, 1.0))),
-    DougaClass.COLOR_EDGE: (_OF_DARKER, _OF_LIGHTER),
-    DougaClass.HIGHLIGHT_LINE: (_OF_DARKER, _OF_LIGHTER),
-}
+# And once more where it is shading lines that an area is bounded by: they part shadow from what is none.
+_OF_SHADED, _OF_LIT = np.array((0.075, 1.0, 0.12)), np.array((1.0, 0.33, 1.0))
 _BESIDE_PX = 4  # where a line's neighbours are looked at
 _ENOUGH_PX = 12  # of trace lines around an area, for full odds
+_ENOUGH_SHARE = (
+    0.12  # of an area's outline that is to be shading lines for a shadow: a glint's rim makes none
+)
 _LEAN = 0.6  # by what share of them an area is rather on the one side, for full odds
 _FILL_OF = {
     DougaClass.SHADING_LINE: DougaClass.SHADING_FILL,
@@ -137,8 +137,12 @@ def _side_odds(patch: NDArray[np.int32], count: int, rgb: U8, borders: Borders) 
         shade.append(grey[y, x])
     meet = (at[0] > 0) & (at[1] > 0) & (at[0] != at[1])
     first_darker, first_lighter = meet & (shade[0] < shade[1]), meet & (shade[0] > shade[1])
+    outline = np.bincount(patch[_edges(patch)], minlength=count)
+    for_shadow = np.maximum(_ENOUGH_PX, _ENOUGH_SHARE * outline)
+    rules = [(kind, np.full(count, _ENOUGH_PX), _OF_DARKER, _OF_LIGHTER) for kind in TRACE_CLASSES]
+    rules.append((DougaClass.SHADING_LINE, for_shadow, _OF_SHADED, _OF_LIT))
     odds = np.ones((count, len(_TONES)))
-    for kind, (of_darker, of_lighter) in _ODDS.items():
+    for kind, enough, of_darker, of_lighter in rules:
         here = borders.kind == kind
         darker, lighter = (
             np.bincount(at[0][one & here], minlength=count)
@@ -147,9 +151,21 @@ def _side_odds(patch: NDArray[np.int32], count: int, rgb: U8, borders: Borders) 
         )
         total = darker + lighter
         lean = (darker - lighter) / np.maximum(total, 1)  # 1: the darker side everywhere
-        firm = np.minimum(total / _ENOUGH_PX, 1) * np.clip(np.abs(lean) / _LEAN, 0, 1)
+        full = np.where(lean > 0, enough, _ENOUGH_PX)
+        firm = np.minimum(total / full, 1) * np.clip(np.abs(lean) / _LEAN, 0, 1)
         odds *= np.where((lean > 0)[:, None], of_darker, of_lighter) ** firm[:, None]
     return odds
+
+
+def _edges(patch: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels of patches, (H, W), beside which something else begins; the frame's own edge begins nothing."""
+    edge = np.zeros(patch.shape, bool)
+    upright, across = patch[1:] != patch[:-1], patch[:, 1:] != patch[:, :-1]
+    edge[1:] |= upright
+    edge[:-1] |= upright
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    return edge & (patch > 0)
 
 
 def _patches(ids: U8) -> tuple[NDArray[np.int32], int]:

@@ -12,8 +12,7 @@ def share_one_arena() -> bool:
     """Let all threads allocate from one arena, where the C library is glibc. Returns whether it does so.
 
     glibc gives up to eight arenas for each core, and each keeps what it once needed: a flood that moves from
-    thread to thread of gRPC would be paid for in several. Arrays and tensors are large enough to have pages
-    of their own. To be called before there are other threads.
+    thread to thread of gRPC would be paid for in several. To be called before there are other threads.
     """
     if sys.platform != "linux":
         return False

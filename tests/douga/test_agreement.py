@@ -83,6 +83,21 @@ def test_a_shading_line_says_more_than_another_trace_line(line: DougaClass, foun
     assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0, line)), 2) == [FLAT, found]
 
 
+def test_the_rim_of_a_glint_makes_no_shadow_of_what_is_around_it() -> None:
+    ids, planes, rgb, cel = sheet([SHADOW, SKIN], [(FLAT, 0.93), (FLAT, 0.95)], size_px=100)
+    planes[SHADE][planes[FLAT] == np.float32(0.93)] = 0.05
+    ids[40:60, 40:60], rgb[40:60, 40:60] = LINE, SKIN
+    ids[42:58, 42:58] = LIGHT
+    planes[FLAT][40:60, 40:60], planes[LIGHT][40:60, 40:60] = 0.03, 0.93
+    y = np.arange(40, 60)
+    rim = Borders(
+        np.tile(y, 2), np.repeat((40, 59), 20), np.tile(np.array([1, 0], np.float32), (40, 1)),
+        np.full(40, DougaClass.SHADING_LINE, np.uint8),
+    )  # fmt: skip
+    found = settle_by_paint(ids, planes, rgb, cel, rim)
+    np.testing.assert_array_equal(found, ids)
+
+
 def test_a_dark_background_makes_no_shadow_light() -> None:
     ids, planes, rgb, cel = sheet([SHADOW, (20, 20, 30), SKIN], [(SHADE, 0.45), (FLAT, 0.9), (FLAT, 0.9)])
     planes[FLAT][planes[SHADE] > 0.4] = 0.35

@@ -235,6 +235,16 @@ def test_a_fold_may_have_its_shadow_on_the_side_away_from_the_light() -> None:
     assert above < 0.05 * below  # the light comes from above
 
 
+def test_a_fold_without_a_shadow_is_always_inked() -> None:
+    for seed in range(30):
+        p = pen(80)
+        p.rng, p.unit_px, p.look = np.random.default_rng(seed), 900.0, replace(p.look, has_shadow=False)
+        part = p.fill(rectangle(2, 2, 78, 78), p.look.shirt)
+        p.fold(np.stack([np.linspace(10, 70, 30), np.full(30, 40.0)], 1), part)
+        p.finish()
+        assert (p.sheet.resolve().ids[36:44] == DougaClass.VISIBLE_LINE).any()
+
+
 @pytest.mark.parametrize("bend_deg", [0, 60, 120, 150, -120])
 def test_bent_limb_has_one_outline_around_its_joints(bend_deg: float) -> None:
     a = np.radians(bend_deg)

@@ -87,7 +87,7 @@ class Pen:
 
         Often with its shadow, which may stand for it without a line.
         """
-        is_shaded = self.chance(0.55 * self.detail)
+        is_shaded = self.chance(0.55 * self.detail) and self.look.has_shadow
         if is_shaded:
             part.shades.append((self._leaf(line), False))
         if not (is_shaded and self.chance(0.3)):

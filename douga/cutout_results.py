@@ -15,7 +15,7 @@ from douga.cutout import Cutout
 from douga.errors import InputError
 from douga.export.exr import write_exr
 from douga.export.png import encode_png
-from douga.file_state import sha256_of
+from douga.file_state import sha256_of, stat_of
 from douga.frame_io import read_frame
 from douga.results import is_there, prepare_folder, write_files
 from douga.types import F32, U8
@@ -42,8 +42,10 @@ class Background:
     @classmethod
     def of_file(cls, path: Path) -> Background:
         """An image. Raises InputError, which names it."""
+        stat = stat_of(path)
         frame = read_frame(path)
-        return cls(frame.rgb, tuple(f"{path}: {warning}" for warning in frame.warnings), sha256_of(path))
+        warnings = tuple(f"{path}: {warning}" for warning in frame.warnings)
+        return cls(frame.rgb, warnings, sha256_of(path, stat))
 
     def fitted(self, size_hw: tuple[int, int]) -> F32:
         """(H, W, 3) float32, 0 to 1, sRGB values, of a frame's size."""
@@ -88,33 +90,35 @@ class CutoutFolder:
         """
         prepare_folder(self.folder, (self.folder / kind for kind in self.kinds))
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The kinds that are asked for."""
+        more = {"premultiplied": self.premultiplied, "preview": self.background is not None, "exr": self.exr}
+        return tuple(kind for kind in self.kinds if more.get(kind, True))
+
     def paths(self, name: str) -> dict[str, Path]:
-        """PNG by kind of result for the frame of this name."""
-        kinds = ["cutout", "alpha"]
-        kinds += ["premultiplied"] if self.premultiplied else []
-        kinds += ["preview"] if self.background else []
-        return {kind: self.folder / kind / f"{name}.png" for kind in kinds}
+        """Path by kind of all results that the frame of this name may have, asked for or not."""
+        return {kind: self.folder / kind / f"{name}.{suffix}" for kind, suffix in self.kinds.items()}
 
     def has_all(self, name: str) -> bool:
         """Whether every result of the frame is there already."""
-        asked = [*self.paths(name).values(), *([self._exr_path(name)] if self.exr else [])]
-        return all(is_there(path) for path in asked)
+        paths = self.paths(name)
+        return all(is_there(paths[kind]) for kind in self.asked)
 
     def has_any(self, name: str) -> bool:
-        """Whether some result of the frame is there already."""
-        return any(is_there(path) for path in (*self.paths(name).values(), self._exr_path(name)))
+        """Whether some result of the frame is there already, asked for or not."""
+        return any(is_there(path) for path in self.paths(name).values())
 
     def write(self, name: str, result: Cutout) -> None:
         """Write a frame's results, each file whole or not at all; without `overwrite` only those not there.
 
         Raises OutputError, which names the file.
         """
-        write_files(self.paths(name), self._encoders(result), overwrite=self.overwrite)
-        if self.exr and (self.overwrite or not is_there(self._exr_path(name))):
-            write_exr(self._exr_path(name), result.colours, result.alpha)
-
-    def _exr_path(self, name: str) -> Path:
-        return self.folder / "exr" / f"{name}.exr"
+        paths = self.paths(name)
+        pictures = {kind: paths[kind] for kind in self.asked if kind != "exr"}
+        write_files(pictures, self._encoders(result), overwrite=self.overwrite)
+        if self.exr and (self.overwrite or not is_there(paths["exr"])):
+            write_exr(paths["exr"], result.colours, result.alpha)
 
     def _encoders(self, cutout: Cutout) -> dict[str, Callable[[], bytes]]:
         return {

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from douga import __version__
-from douga.errors import InputError
+from douga.errors import InputError, OutputError
 from douga.frame_io import FrameSource, write_text
 
 if TYPE_CHECKING:
@@ -28,11 +28,12 @@ class FrameRecord:
     """What is known of one frame's results.
 
     name: stem of the result files. input: path of the file that they were made from, as it was given. sha256,
-    stat: of that file, the latter its size and mtime_ns. mask_sha256: of the user's own mask. seconds: from
-    the end of its reading to the last file written. warnings: conversions and findings, for people. error:
-    why there are none, or none but those of before. made_with: the run that made them, only where it was
-    another one than the manifest's own, or another command. anew: made by a run with --overwrite that has not
-    come to its end.
+    stat: of that file, the latter its size and mtime_ns. mask_sha256, mask_stat: of the user's own mask.
+    seconds: from the end of its reading to the last file written. warnings: conversions and findings, for
+    people. error: why there are none, or none but those of before. made_with: the run that made them, only
+    where it was another one than the manifest's own, or another command. anew: made by a run with --overwrite
+    that has not come to its end. kinds: of results that Douga made; None in older manifests, where it may be
+    any.
     """
 
     name: str
@@ -40,11 +41,18 @@ class FrameRecord:
     sha256: str | None = None
     stat: dict[str, int] | None = None
     mask_sha256: str | None = None
+    mask_stat: dict[str, int] | None = None
     seconds: float | None = None
     warnings: tuple[str, ...] = ()
     error: str | None = None
     made_with: dict[str, Any] | None = None
     anew: bool | None = None
+    kinds: tuple[str, ...] | None = None
+
+    @property
+    def has_results(self) -> bool:
+        """Whether Douga has made any, be they those of before."""
+        return self.error is None or self.sha256 is not None or bool(self.kinds)
 
 
 @dataclass
@@ -52,40 +60,47 @@ class Manifest:
     """The record of a result folder, over all runs of all commands that wrote into it.
 
     run: command, version, device, weights and settings of this run. masks: the user's own, in place of stage
-    one. frames: record by command and frame name. former: the run before it, where that was of the same
-    command.
+    one. work: what the run is known by again, whatever its settings. frames: record by command and frame
+    name.
     """
 
     run: dict[str, Any]
     masks: OwnMasks | None = None
+    work: str = ""
     frames: dict[tuple[str, str], FrameRecord] = field(default_factory=dict)
-    former: dict[str, Any] | None = None
+    _recorded: set[tuple[str, str]] = field(default_factory=set)  # by this run
+    _has_ended: bool = False
 
     @classmethod
-    def continuing(cls, folder: Path, run: dict[str, Any], masks: OwnMasks | None = None) -> Manifest:
+    def continuing(
+        cls,
+        folder: Path,
+        run: dict[str, Any],
+        masks: OwnMasks | None = None,
+        work: str = "",
+        untold: Iterable[FrameRecord] = (),
+    ) -> Manifest:
         """Start a run's manifest with what earlier runs recorded in the same folder.
 
-        Records made with another version, other weights or settings say so from now on in `made_with`. Raises
-        InputError when there is a manifest that cannot be read: it is not ours to throw away.
+        Records made with another version, other weights or settings say so from now on in `made_with`.
+        untold: made by `untold`; they are taken for those of a run that was killed and made another look, if
+        there was one. Raises InputError when there is a manifest that cannot be read: it is not ours to throw
+        away.
         """
         found = _read(folder / FILE_NAME, run["command"])
-        if found is None:
-            return cls(run, masks)
-        former, records = found
-        if what_matters(former) != what_matters(run):
-            records = [_dated(record, former) for record in records]
-        frames = {(_command_of(record, run), record.name): record for record in records}
-        return cls(run, masks, frames, former if former["command"] == run["command"] else None)
+        manifest = cls(run, masks, work, found.frames_beside(run))
+        for record in untold:
+            manifest._add_untold(record, found.begun_otherwise(run))
+        return manifest
 
     def made_otherwise(self, source: FrameSource) -> str:
         """How the results of a frame that are there differ from what this run would make, for people.
 
-        "depth 8, not 16"; empty where they do not, or nothing is known of them. Results without a record are
-        taken for those of the run before this one, which was killed then.
+        "depth 8, not 16"; empty where they do not, or nothing is known of them.
         """
         record = self.frames.get((self.run["command"], source.name))
         if record is None:
-            return "; ".join(_differences(self.former, self.run)) if self.former else ""
+            return ""
         told = self._other_input(record, source) + self._other_mask(record)
         if record.made_with is not None:
             told += _differences(record.made_with, self.run)
@@ -107,7 +122,8 @@ class Manifest:
         if self.masks is None or record.mask_sha256 is None:
             return []
         try:
-            is_same = self.masks.sha256(record.name) == record.mask_sha256
+            is_as_read = self.masks.stat(record.name) == record.mask_stat
+            is_same = is_as_read or self.masks.sha256(record.name) == record.mask_sha256
         except InputError:
             return []  # told of where it is read
         return [] if is_same else ["with another mask of one's own"]
@@ -119,10 +135,17 @@ class Manifest:
             return False
         return record.made_with is None or record.made_with == what_matters(self.run)
 
-    def end_overwriting(self, names: Iterable[str]) -> None:
-        """Know these frames as made, so that the next --overwrite makes them again."""
+    def kinds_of(self, name: str) -> tuple[str, ...]:
+        """The kinds of results of the frame of this name that are known to be Douga's."""
+        record = self.frames.get((self.run["command"], name))
+        return (record.kinds or ()) if record is not None else ()
+
+    def end(self, names: Iterable[str]) -> None:
+        """Know the run as ended and these frames as made, so that the next --overwrite makes them again."""
+        self._has_ended = True
         for key in ((self.run["command"], name) for name in names):
             self.frames[key] = replace(self.frames[key], anew=None)
+            self._recorded.add(key)
 
     def add(self, record: FrameRecord) -> None:
         """Record a frame, in place of what was known of it before.
@@ -130,16 +153,18 @@ class Manifest:
         What could not be made leaves the results of before where they are, and so what they were made from
         and with. What was added to them leaves the preview, and so what it was laid over.
         """
-        before = self.frames.get((self.run["command"], record.name))
-        is_left = before is not None and (before.error is None or before.sha256 is not None)
-        if before is not None and record.error is not None:
-            made_from = before.input if is_left else record.input
-            record = replace(
-                before, input=made_from, seconds=None, warnings=record.warnings, error=record.error, anew=None
-            )
-        elif before is not None and is_left and not record.anew:
-            record = replace(record, made_with=self._over_background_of(before))
-        self.frames[self.run["command"], record.name] = record
+        key = self.run["command"], record.name
+        before = self.frames.get(key)
+        if before is not None and before.has_results:
+            if record.error is not None:
+                record = replace(
+                    before, seconds=None, warnings=record.warnings, error=record.error, anew=None
+                )
+            elif not record.anew:
+                made_with, kinds = self._over_background_of(before), _joined(before.kinds, record.kinds)
+                record = replace(record, made_with=made_with, kinds=kinds)
+        self.frames[key] = record
+        self._recorded.add(key)
 
     def _over_background_of(self, before: FrameRecord) -> dict[str, Any] | None:
         """This run, had it asked for the preview that is there; None where there is none or it did ask."""
@@ -150,32 +175,66 @@ class Manifest:
         now = what_matters(self.run)
         return {**now, "settings": {**now["settings"], **behind}}
 
-    def add_untold(self, source: FrameSource) -> None:
-        """Record a frame whose results a killed run left here; nothing where there is a record."""
-        if self.former is None or (self.run["command"], source.name) in self.frames:
-            return
-        record = FrameRecord(source.name, str(source.path), warnings=(_UNTOLD,))
-        same = what_matters(self.former) == what_matters(self.run)
-        self.add(record if same else _dated(record, self.former))
+    def _add_untold(self, record: FrameRecord, made_with: dict[str, Any] | None) -> None:
+        """Record results that a killed run left here, or kinds of them beside those that are known."""
+        key = self.run["command"], record.name
+        before = self.frames.get(key)
+        if before is not None and before.has_results:
+            self.frames[key] = replace(before, kinds=_joined(before.kinds, record.kinds))
+        else:
+            self.frames[key] = replace(record, made_with=made_with)
+        self._recorded.add(key)
 
     def write(self, folder: Path) -> None:
-        """Write manifest.json, whole or not at all. Raises OutputError."""
+        """Write manifest.json, whole or not at all, with what other runs recorded there meanwhile.
+
+        Raises OutputError.
+        """
+        path, own = folder / FILE_NAME, f"{self.run['command']} {self.work}"
+        try:
+            found = _read(path, self.run["command"])
+        except InputError as exc:
+            raise OutputError(str(exc)) from exc
+        self.frames |= {k: v for k, v in found.frames_beside(self.run).items() if k not in self._recorded}
         of_name = sorted(self.frames, key=lambda key: (key[1], key[0]))
-        frames = [_without_blanks(asdict(self.frames[key])) for key in of_name]
-        text = json.dumps({"format": FORMAT, "run": self.run, "frames": frames}, indent=2, ensure_ascii=False)
-        write_text(folder / FILE_NAME, text + "\n")
+        begun = {key: run for key, run in found.begun.items() if key != own}
+        content = {
+            "format": FORMAT,
+            "run": self.run,
+            "begun": begun if self._has_ended else {**begun, own: what_matters(self.run)},
+            "frames": [_without_blanks(asdict(self.frames[key])) for key in of_name],
+        }
+        write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def tells_of(folder: Path, command: str) -> bool:
-    """Whether the manifest of a folder knows a command ("cutout"), so that its results there are Douga's.
+@dataclass(frozen=True)
+class Told:
+    """What the manifest of a folder tells of one command.
 
-    Raises InputError when there is a manifest that cannot be read.
+    kinds: of results that the command made, by frame name; None for any. has_begun: whether some run of it
+    has not come to its end, so that it may have left more.
     """
-    found = _read(folder / FILE_NAME, command)
-    if found is None:
-        return False
-    former, records = found
-    return command in (former["command"], *(_command_of(record, former) for record in records))
+
+    kinds: dict[str, tuple[str, ...] | None]
+    has_begun: bool
+
+    @classmethod
+    def of(cls, folder: Path, command: str) -> Told:
+        """command: "cutout". Raises InputError when there is a manifest that cannot be read."""
+        found = _read(folder / FILE_NAME, command)
+        frames = found.frames_beside(found.run)
+        kinds = {name: r.kinds for (by, name), r in frames.items() if by == command and r.has_results}
+        return cls(kinds, any(run["command"] == command for run in found.begun.values()))
+
+    def has(self, name: str, kind: str) -> bool:
+        """Whether this kind of result of the frame of this name is Douga's."""
+        kinds = self.kinds.get(name, ())
+        return kinds is None or kind in kinds
+
+
+def untold(name: str, input_path: Path, kinds: Iterable[str]) -> FrameRecord:
+    """The record of results that a killed run left. input_path: of the frame of this name now."""
+    return FrameRecord(name, str(input_path), warnings=(_UNTOLD,), kinds=tuple(kinds))
 
 
 def describe_run(
@@ -221,21 +280,48 @@ def _differences(former: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return told
 
 
-def _read(path: Path, command: str) -> tuple[dict[str, Any], list[FrameRecord]] | None:
-    """The run and the records of a manifest; None where there is none. command: of a run that does not say.
+@dataclass(frozen=True)
+class _Found:
+    """A manifest as it is on disk. begun: what matters of the runs that have not come to their end."""
 
-    Raises InputError.
-    """
+    run: dict[str, Any]
+    records: list[FrameRecord]
+    begun: dict[str, dict[str, Any]]
+
+    def frames_beside(self, run: dict[str, Any]) -> dict[tuple[str, str], FrameRecord]:
+        """Record by command and frame name, to be written beside those of this run."""
+        is_other = what_matters(self.run) != what_matters(run)
+        records = [_dated(record, self.run) if is_other else record for record in self.records]
+        return {(_command_of(record, self.run), record.name): record for record in records}
+
+    def begun_otherwise(self, run: dict[str, Any]) -> dict[str, Any] | None:
+        """A run of the same command that has not come to its end and makes another look than this one."""
+        others = (begun for begun in self.begun.values() if begun["command"] == run["command"])
+        return next((begun for begun in others if begun != what_matters(run)), None)
+
+
+def _read(path: Path, command: str) -> _Found:
+    """A manifest, empty where there is none. command: of a run that does not say. Raises InputError."""
     if not path.exists():
-        return None
+        return _Found({"command": command}, [], {})
     try:
         old = json.loads(path.read_text(encoding="utf-8"))
-        records = [FrameRecord(**{**r, "warnings": tuple(r.get("warnings", ()))}) for r in old["frames"]]
-        return {"command": command, **old["run"]}, records
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+        begun = {key: what_matters(run) for key, run in old.get("begun", {}).items()}
+        return _Found({"command": command, **old["run"]}, [_record(r) for r in old["frames"]], begun)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
         raise InputError(
             f"{path} is there but is no manifest of Douga ({exc}); move it away or choose another --out"
         ) from exc
+
+
+def _record(read: dict[str, Any]) -> FrameRecord:
+    """Of what JSON has. Raises TypeError, where that is something else."""
+    lists: dict[str, Any] = {key: tuple(read[key]) for key in ("warnings", "kinds") if key in read}
+    return FrameRecord(**{**read, **lists})
+
+
+def _joined(kinds: tuple[str, ...] | None, more: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    return None if kinds is None or more is None else tuple(dict.fromkeys((*kinds, *more)))
 
 
 def _command_of(record: FrameRecord, run: dict[str, Any]) -> str:
@@ -243,8 +329,7 @@ def _command_of(record: FrameRecord, run: dict[str, Any]) -> str:
 
 
 def _dated(record: FrameRecord, former: dict[str, Any]) -> FrameRecord:
-    known = record.made_with or what_matters(former)
-    return FrameRecord(**{**asdict(record), "warnings": record.warnings, "made_with": known})
+    return replace(record, made_with=record.made_with or what_matters(former))
 
 
 def _without_blanks(record: dict[str, Any]) -> dict[str, Any]:

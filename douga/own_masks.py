@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from douga.errors import InputError, MissingInputError
-from douga.file_state import sha256_of
-from douga.frame_io import pictures_named, read_frame
+from douga.file_state import sha256_of, stat_of
+from douga.frame_io import IMAGE_SUFFIXES, read_frame
 from douga.srgb import TRANSPARENT
 from douga.types import CelMask, Frame
 
@@ -18,7 +20,8 @@ from douga.types import CelMask, Frame
 class OwnMasks:
     """Stage one by hand: call it with a frame and get the user's mask of it.
 
-    path: one image for all frames, or a folder with an image per frame, of the frame's name and any suffix.
+    path: one image for all frames, or a folder with an image per frame, of the frame's name and any suffix. A
+    folder is looked through once.
     """
 
     path: Path
@@ -51,18 +54,41 @@ class OwnMasks:
                 f"{self.path}: no such file or folder; --mask takes an image or a folder of them"
             )
 
-    def sha256(self, name: str) -> str:
-        """Hex digest of the file that holds the mask of the frame of this name.
+    @property
+    def files(self) -> list[Path]:
+        """All of them, whether or not there are frames of their names. Raises InputError."""
+        self.check()
+        if self.path.is_file():
+            return [self.path]
+        return [path for found in self._by_stem.values() for path in found]
+
+    def stat(self, name: str) -> dict[str, int]:
+        """Size and time of change of the file that holds the mask of the frame of this name.
 
         Raises MissingInputError when the frame has none, InputError when it has two or it cannot be read.
         """
-        return sha256_of(self._find(name))
+        return stat_of(self._find(name))
+
+    def sha256(self, name: str, stat: dict[str, int] | None = None) -> str:
+        """Hex digest of that file. Raises as `stat` does, also where it has another stat by now."""
+        return sha256_of(self._find(name), stat)
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[Path]]:
+        found = defaultdict(list)
+        try:
+            for path in sorted(self.path.iterdir()):
+                if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+                    found[path.stem].append(path)
+        except OSError as exc:
+            raise InputError(f"{self.path}: cannot be read: {exc.strerror or exc}; check the folder") from exc
+        return dict(found)
 
     def _find(self, name: str) -> Path:
         self.check()
         if self.path.is_file():
             return self.path
-        found = pictures_named(self.path, name)
+        found = self._by_stem.get(name, [])
         if len(found) > 1:
             raise InputError(
                 f"{self.path}: {' and '.join(p.name for p in found)} could both be the mask of {name}; keep "

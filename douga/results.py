@@ -46,17 +46,22 @@ class ResultFolder:
         """
         prepare_folder(self.folder, (self.folder / kind for kind in self.kinds))
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The kinds that are asked for."""
+        return tuple(kind for kind in self.kinds if kind != "layers" or self.layered)
+
     def paths(self, name: str) -> dict[str, Path]:
-        """Path by kind of result for the frame of this name."""
-        asked = [kind for kind in self.kinds if kind != "layers" or self.layered]
-        return {kind: self.folder / kind / f"{name}.{self.kinds[kind]}" for kind in asked}
+        """Path by kind of all results that the frame of this name may have, asked for or not."""
+        return {kind: self.folder / kind / f"{name}.{suffix}" for kind, suffix in self.kinds.items()}
 
     def has_all(self, name: str) -> bool:
         """Whether every result of the frame is there already."""
-        return all(is_there(path) for path in self.paths(name).values())
+        paths = self.paths(name)
+        return all(is_there(paths[kind]) for kind in self.asked)
 
     def has_any(self, name: str) -> bool:
-        """Whether some result of the frame is there already."""
+        """Whether some result of the frame is there already, asked for or not."""
         return any(is_there(path) for path in self.paths(name).values())
 
     def write(self, name: str, result: Reconstruction) -> None:
@@ -64,7 +69,9 @@ class ResultFolder:
 
         Raises OutputError, which names the file.
         """
-        write_files(self.paths(name), dict(self._encoders(result)), overwrite=self.overwrite)
+        paths = self.paths(name)
+        asked = {kind: paths[kind] for kind in self.asked}
+        write_files(asked, dict(self._encoders(result)), overwrite=self.overwrite)
 
     def _encoders(self, result: Reconstruction) -> Iterator[tuple[str, Callable[[], bytes]]]:
         yield "classes", lambda: encode_indexed(result.classes.ids, colour_table(self.settings.palette))
@@ -114,3 +121,15 @@ def write_files(
             data = encoders[kind]()
             with atomic_path(path) as unfinished:
                 unfinished.write_bytes(data)
+
+
+def remove_files(paths: Iterable[Path]) -> None:
+    """Remove results that are there. Raises OutputError, which names the file."""
+    for path in paths:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            raise OutputError(
+                f"{path}: is of before and cannot be removed ({exc.strerror}); remove it, or choose another "
+                "--out"
+            ) from exc

@@ -28,12 +28,14 @@ _ALL = (0, sys.maxsize)
 class FrameSource:
     """One frame that can be read.
 
-    name: stem that its results are filed under, unique in the run. path: the file that it is in.
+    name: stem that its results are filed under, unique in the run. path: the file that it is in. opened: of a
+    video, its size and time of change when it was opened.
     """
 
     name: str
     path: Path
     _read: Callable[[], Frame]
+    opened: dict[str, int] | None = None
 
     def read(self) -> Frame:
         """Decode it. Raises InputError with one sentence that names the file."""
@@ -43,9 +45,9 @@ class FrameSource:
         """Size and time of change of the file that the frame is in. Raises InputError."""
         return stat_of(self.path)
 
-    def sha256(self) -> str:
-        """Hex digest of the bytes of that file. Raises InputError."""
-        return sha256_of(self.path)
+    def sha256(self, stat: dict[str, int] | None = None) -> str:
+        """Hex digest of the bytes of that file. Raises InputError, also where it has another stat by now."""
+        return sha256_of(self.path, stat)
 
 
 @dataclass(frozen=True)
@@ -86,17 +88,23 @@ class Sources:
         """The files that the frames are in; a video stands there once."""
         return tuple(item.path for item in self._items)
 
-    def named(self, names: Iterable[str]) -> list[str]:
-        """Those of some names that a frame of these may have, case ignored; a video may be of any length."""
-        images = {item.name.casefold() for item in self._items if not item.is_video}
-        of_video = _names_of_videos(item.name for item in self._items if item.is_video)
+    def named(self, names: Iterable[str]) -> dict[str, Path]:
+        """Those of some names that a frame of these may have, case ignored, and the files of these frames; a
+        video may be of any length.
+        """
+        images = {item.name.casefold(): item.path for item in self._items if not item.is_video}
+        videos = {item.name.casefold(): item.path for item in self._items if item.is_video}
+        of_video = _names_of_videos(videos)
         first, last = self._numbers
 
-        def is_ours(name: str) -> bool:
+        def file_of(name: str) -> Path | None:
             found = of_video.fullmatch(name)
-            return name in images or (found is not None and first <= int(found["number"]) <= last)
+            if name in images or found is None or not first <= int(found["number"]) <= last:
+                return images.get(name)
+            return videos[found["stem"]]
 
-        return [name for name in names if is_ours(name.casefold())]
+        files = {name: file_of(name.casefold()) for name in names}
+        return {name: path for name, path in files.items() if path is not None}
 
     def __iter__(self) -> Iterator[FrameSource]:
         first, last = self._numbers
@@ -104,13 +112,14 @@ class Sources:
             if not item.is_video:
                 yield FrameSource(item.name, item.path, partial(_read_image, item))
                 continue
+            opened = stat_of(item.path)
             for decoded in decode(item.path):
                 if decoded.number > last:
                     break
                 if decoded.number < first:
                     continue
                 name = f"{item.name}_{decoded.number:06d}"
-                yield FrameSource(name, item.path, partial(_read_decoded, decoded, name, item.note))
+                yield FrameSource(name, item.path, partial(_read_decoded, decoded, name, item.note), opened)
 
 
 def open_sources(inputs: Sequence[Path], numbers: tuple[int, int] | None = None) -> Sources:
@@ -290,7 +299,7 @@ def _named(items: Sequence[_Item]) -> tuple[_Item, ...]:
 def _names_of_videos(stems: Iterable[str]) -> re.Pattern[str]:
     """What a casefolded name is matched with to see whether it is that of a frame of some video."""
     either = "|".join(re.escape(stem.casefold()) for stem in stems)
-    return re.compile(rf"(?:{either})_(?P<number>\d{{6,}})" if either else r"(?!)")
+    return re.compile(rf"(?P<stem>{either})_(?P<number>\d{{6,}})" if either else r"(?!)")
 
 
 def _renamed(path: Path, name: str) -> str:

@@ -84,9 +84,10 @@ def run(args: argparse.Namespace) -> int:
     results = _result_folder(args)
     for warning in results.background.warnings if results.background else ():
         print(f"note: {warning}", file=sys.stderr)
+    behind = [Path(args.background)] if results.background and results.background.sha256 else []
     return run_frames(
         args, results, lambda: load_cutout_equipment(args), "cutout", _settings(args, results),
-        lambda: _named_weights(args),
+        lambda: _named_weights(args), beside=behind,
     )  # fmt: skip
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:  # torch, OpenCV and numpy are loaded when there is work to do
     from douga.own_masks import OwnMasks
 
 JOBS = "1 on the CPU, one per core beside an accelerator, as many as a server can use"
-_OVERWRITE = "make results again that are there already; where it is stopped, the same command goes on"
+_OVERWRITE = (
+    "make results again that are there already, and remove those of kinds that are not asked for; where it "
+    "is stopped, the same command goes on"
+)
 _SERVER = "send the frames to this server; auto: the one that you started on this machine"
 
 
@@ -57,26 +61,28 @@ def run_frames(
     settings: dict[str, Any],
     named_weights: Callable[[], dict[str, str]],
     masks: OwnMasks | None = None,
+    beside: Iterable[Path] = (),
 ) -> int:
     """Take the frames that `args` name through the equipment into the results.
 
     load_equipment: is called only where there is something to do. command ("cutout"), settings: for the
     manifest. named_weights: name or file by stage, of the networks that would do it here. masks: the user's
-    own, in place of stage one. Returns 0, or 1 when some frames failed, or 2 when all did. Raises DougaError
-    when nothing can be done, OutputError when results cannot be written, or would be over files of others.
+    own, in place of stage one. beside: what else is read, a picture behind. Returns 0, or 1 when some frames
+    failed, or 2 when all did. Raises DougaError when nothing can be done, OutputError when results cannot be
+    written, or would be over files of others.
     """
     from douga.commands.session import Console, Session
-    from douga.commands.todo import Todo, refuse_others_files, refuse_own_input
+    from douga.commands.todo import Todo, refuse_own_input, untold_results
     from douga.frame_io import open_sources
 
     sources = open_sources([Path(given) for given in args.inputs], args.frames)
-    refuse_own_input(results, sources)
-    refuse_others_files(results, sources, command)
+    refuse_own_input(results, [*sources.paths, *(masks.files if masks else ()), *beside])
+    untold = untold_results(results, sources, command)
     results.prepare()
     console = Console(sources.count)
     for note in sources.notes:
         console.say(f"note: {note}")
-    todo = Todo(sources, results, masks)
+    todo = Todo(sources, results, masks, untold)
     if todo.is_empty():
         run = {"command": command, "settings": settings, "weights": _hashed(named_weights())}
         return _nothing_to_do(todo, args, run)
@@ -85,7 +91,7 @@ def run_frames(
         console.say(f"device: {equipment.device}")
         for note in equipment.notes:
             console.say(f"note: {note}")
-        session = Session(todo, equipment, results, console, command, settings)
+        session = Session(todo, equipment, results, console, command, settings, _work_of(args))
         session.process()
     finally:
         equipment.close()
@@ -100,9 +106,16 @@ def _nothing_to_do(todo: Todo, args: argparse.Namespace, run: dict[str, Any]) ->
         wanted = f" numbered {args.frames[0]} to {args.frames[1]}" if args.frames else ""
         look_at = "see --frames and" if args.frames else "look at"
         raise MissingInputError(f"{', '.join(args.inputs)}: no frame{wanted} there; {look_at} the file names")
-    told = told_of_skipped(Manifest.continuing(args.out, run, todo.masks), todo)
+    manifest = Manifest.continuing(args.out, run, todo.masks, untold=todo.untold)
+    told = told_of_skipped(manifest, todo)
     print(f"{args.out}: all {len(todo.skipped)} frames are there already; {told}")
     return 0
+
+
+def _work_of(args: argparse.Namespace) -> str:
+    """What a run is known by again, whatever its settings: a hash of its inputs and its range."""
+    asked = json.dumps([[str(Path(given).absolute()) for given in args.inputs], args.frames])
+    return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 
 def _hashed(named: dict[str, str]) -> dict[str, dict[str, str]]:

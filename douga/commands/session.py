@@ -18,6 +18,7 @@ from douga.errors import DougaError, OutputError
 from douga.manifest import FrameRecord, Manifest, describe_run
 from douga.memory import memory_minded
 from douga.pipeline import Reconstruction, Seen, Settings, Stages, clean, see
+from douga.results import remove_files
 from douga.types import Frame
 
 _MANIFEST_EVERY_S = 10.0  # so that even a power cut loses little of it
@@ -131,15 +132,17 @@ class Session:
         console: Console,
         command: str,
         settings: dict[str, Any],
+        work: str = "",
     ) -> None:
-        """command: "cutout". settings: what decides how results look. Both for the manifest."""
+        """command: "cutout". settings: what decides how results look. work: what the run is known by again,
+        whatever its settings. All for the manifest.
+        """
         self._todo = todo
         self._equipment, self._results, self._console = equipment, results, console
         # Beside networks on the CPU: what an ordinary machine can spare.
         self._limits = Limits(equipment.in_flight, _GIB if equipment.device == "cpu" else 4 * _GIB)
         run = describe_run(command, equipment.device, equipment.weights, settings)
-        self._manifest = Manifest.continuing(results.folder, run, todo.masks)
-        self._told = 0
+        self._manifest = Manifest.continuing(results.folder, run, todo.masks, work, todo.untold)
         self._done: list[str] = []
         self._kept: list[str] = []  # made again by the same command, before it was stopped
         self._failed: list[str] = []
@@ -167,7 +170,7 @@ class Session:
                 self._console.say(f"{complete} frames are complete; the same command goes on from here")
             raise
         self._console.close()
-        self._manifest.end_overwriting([*self._done, *self._kept])
+        self._manifest.end([*self._done, *self._kept])
         self._save()
 
     def conclude(self) -> int:
@@ -197,18 +200,11 @@ class Session:
         Raises OutputError before results of two looks would lie beside each other as one.
         """
         for job in self._todo:
-            if not self._results.has_any(job.name):
-                yield job
-                continue
-            self._manifest.add_untold(job.source)
             if self._results.overwrite:
                 if self._results.has_all(job.name) and self._manifest.is_made_anew(job.source):
                     self._kept.append(job.name)
-                else:
-                    yield job
-                continue
-            otherwise = self._manifest.made_otherwise(job.source)
-            if otherwise:
+                    continue
+            elif self._results.has_any(job.name) and (otherwise := self._manifest.made_otherwise(job.source)):
                 raise OutputError(
                     f"{self._results.folder}: some results of {job.name} are there, made otherwise "
                     f"({otherwise}); --overwrite makes them again, or choose another --out"
@@ -218,6 +214,10 @@ class Session:
     def _finish(self, source: Source, pending: Pending) -> tuple[str, ...]:
         result = self._equipment.finish(pending)
         self._results.write(source.name, result)
+        if self._results.overwrite:
+            paths, asked = self._results.paths(source.name), self._results.asked
+            known = self._manifest.kinds_of(source.name)
+            remove_files(paths[kind] for kind in known if kind in paths and kind not in asked)
         return result.frame.warnings
 
     def _report(self, outcome: Outcome) -> None:
@@ -234,9 +234,11 @@ class Session:
                 job.sha256,
                 job.stat,
                 job.mask_sha256,
+                job.mask_stat,
                 round(outcome.seconds, 3),
                 outcome.warnings,
                 anew=self._results.overwrite or None,
+                kinds=self._results.asked,
             )
         self._manifest.add(record)
         there = len(self._todo.skipped) + len(self._kept)
@@ -245,9 +247,5 @@ class Session:
             self._save()
 
     def _save(self) -> None:
-        news = self._todo.skipped[self._told :]  # the list grows meanwhile
-        for source in news:
-            self._manifest.add_untold(source)
-        self._told += len(news)
         self._manifest.write(self._results.folder)
         self._saved_s = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Protocol
 
 from douga.errors import OutputError
 from douga.frame_io import FrameSource, Sources
-from douga.manifest import FILE_NAME, Manifest, tells_of
+from douga.manifest import FILE_NAME, FrameRecord, Manifest, Told, untold
 from douga.own_masks import OwnMasks
 from douga.results import is_there
 from douga.types import Frame
@@ -28,8 +29,17 @@ class Results(Protocol):
         """Suffix by kind of all results there may be, asked for or not; a kind's folder has its name."""
         ...
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The kinds that are asked for."""
+        ...
+
     def prepare(self) -> None:
         """Make the folder and see that it can be written to. Raises OutputError."""
+        ...
+
+    def paths(self, name: str) -> Mapping[str, Path]:
+        """Path by kind of all results that the frame of this name may have, asked for or not."""
         ...
 
     def has_all(self, name: str) -> bool:
@@ -37,7 +47,7 @@ class Results(Protocol):
         ...
 
     def has_any(self, name: str) -> bool:
-        """Whether some result of the frame is there already."""
+        """Whether some result of the frame is there already, asked for or not."""
         ...
 
     def write(self, name: str, result: Any) -> None:
@@ -49,7 +59,8 @@ class Results(Protocol):
 class Job:
     """A source and what it is known by again, which is taken where it is read: on the reading thread.
 
-    masks: the user's own. sha256, stat, mask_sha256: of its file and its mask, as the manifest has them.
+    masks: the user's own. sha256, stat, mask_sha256, mask_stat: of its file and its mask, as the manifest has
+    them.
     """
 
     source: FrameSource
@@ -57,6 +68,7 @@ class Job:
     sha256: str | None = None
     stat: dict[str, int] | None = None
     mask_sha256: str | None = None
+    mask_stat: dict[str, int] | None = None
 
     @property
     def name(self) -> str:
@@ -64,24 +76,36 @@ class Job:
         return self.source.name
 
     def read(self) -> Frame:
-        """Read the frame, and take the hash of its file and of its mask. Raises InputError."""
+        """Read the frame, and take the hash of its file and of its mask, which is read later.
+
+        Raises InputError, also where the file was changed meanwhile; a mask that is changed until it is read
+        is another one to the next run.
+        """
+        self.stat = self.source.opened or self.source.stat()
         frame = self.source.read()
-        self.stat, self.sha256 = self.source.stat(), self.source.sha256()
+        self.sha256 = self.source.sha256(self.stat)
         if self.masks is not None:
-            self.mask_sha256 = self.masks.sha256(self.name)
+            self.mask_stat = self.masks.stat(self.name)
+            self.mask_sha256 = self.masks.sha256(self.name, self.mask_stat)
         return frame
 
 
 class Todo:
     """The frames of a run that are asked for and not there yet; iterate once.
 
-    masks: the user's own. skipped: those that were there, of those looked at so far.
+    masks: the user's own. untold: of `untold_results`. skipped: those that were there, of those looked at so
+    far.
     """
 
     def __init__(
-        self, sources: Iterable[FrameSource], results: Results, masks: OwnMasks | None = None
+        self,
+        sources: Iterable[FrameSource],
+        results: Results,
+        masks: OwnMasks | None = None,
+        untold: Iterable[FrameRecord] = (),
     ) -> None:
         self.masks = masks
+        self.untold = untold
         self.skipped: list[FrameSource] = []
         self._results = results
         self._jobs: Iterator[Job] = self._select(sources)
@@ -112,25 +136,34 @@ def told_of_skipped(manifest: Manifest, todo: Todo) -> str:
     return f"{len(others)} of them made otherwise: {others[0]}; {again}" if others else again
 
 
-def refuse_own_input(results: Results, sources: Sources) -> None:
+def refuse_own_input(results: Results, paths: Iterable[Path]) -> None:
     """Raises OutputError where results would be written among the files that they are made from."""
     targets = {(results.folder / kind).resolve() for kind in results.kinds}
-    for path in sources.paths:
+    for path in paths:
         for folder in {path.parent.resolve(), path.resolve().parent} & targets:
             raise OutputError(
-                f"{path}: results would be written into the folder of their own input, {folder}; choose "
-                "another --out"
+                f"{path}: results would be written into the folder of their own input, {folder}; copy it "
+                "elsewhere and name the copy, or choose another --out"
             )
 
 
-def refuse_others_files(results: Results, sources: Sources, command: str) -> None:
-    """Raises OutputError where files are in the way that nothing says are Douga's. command: "cutout"."""
-    if tells_of(results.folder, command):
-        return
+def untold_results(results: Results, sources: Sources, command: str) -> list[FrameRecord]:
+    """Records of what a killed run of a command ("cutout") left in the places of these frames.
+
+    Raises OutputError where no such run has begun here, so that nothing says that these files are Douga's,
+    InputError when there is a manifest that cannot be read.
+    """
+    told = Told.of(results.folder, command)
+    found: dict[str, list[str]] = defaultdict(list)
     for kind, suffix in results.kinds.items():
-        there = {path.stem: path for path in (results.folder / kind).glob(f"*.{suffix}") if is_there(path)}
-        for name in sources.named(sorted(there)):
-            raise OutputError(
-                f"{there[name]}: is there, but no {FILE_NAME} in {results.folder} says that douga {command} "
-                "made it; choose another --out, or move it away"
-            )
+        for path in (results.folder / kind).glob(f"*.{suffix}"):
+            if not told.has(path.stem, kind) and is_there(path):
+                found[path.stem].append(kind)
+    inputs = sources.named(sorted(found))
+    if inputs and not told.has_begun:
+        name = next(iter(inputs))
+        raise OutputError(
+            f"{results.paths(name)[found[name][0]]}: is there, but no {FILE_NAME} in {results.folder} says "
+            f"that douga {command} made it; choose another --out, or move it away"
+        )
+    return [untold(name, path, found[name]) for name, path in inputs.items()]

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from douga.cli import main
 from douga.commands import equipment, frames
 from douga.commands.session import Equipment, equip_locally
 from douga.fakes import fake_stages
+from douga.manifest import Manifest
 from douga.own_masks import OwnMasks
 from douga.pipeline import Settings, Stages
 
@@ -60,3 +62,17 @@ def manifest_of(folder: Path) -> dict:
 
 def records_of(folder: Path) -> dict[str, dict]:
     return {frame["name"]: frame for frame in manifest_of(folder)["frames"]}
+
+
+def run_until_killed(argv: list[str]) -> None:
+    """Run it to its last file with a manifest of its beginning, as a kill leaves no time to write another."""
+    write, written = Manifest.write, []
+
+    def write_once(manifest: Manifest, folder: Path) -> None:
+        if not written:
+            write(manifest, folder)
+        written.append(folder)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Manifest, "write", write_once)
+        assert main(argv) == 0

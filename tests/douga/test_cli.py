@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -329,6 +330,23 @@ def test_a_mask_has_one_picture_whatever_lies_beside_it(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "A7.bmp")
     with pytest.raises(InputError, match=r"A7\.bmp and A7\.png could both"):
         OwnMasks(tmp_path)(frame)
+
+
+def test_a_folder_of_masks_is_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("A1", "A2"):
+        Image.fromarray(np.full((4, 4), 255, np.uint8)).save(tmp_path / f"{name}.png")
+    masks, looked, iterdir = OwnMasks(tmp_path), [], Path.iterdir
+
+    def watched(folder: Path) -> Iterator[Path]:
+        looked.append(folder)
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", watched)
+    assert masks.files == [tmp_path / "A1.png", tmp_path / "A2.png"]
+    for name in ("A1", "A2"):
+        assert masks.sha256(name) == hashlib.sha256((tmp_path / f"{name}.png").read_bytes()).hexdigest()
+        assert masks(Frame(np.zeros((4, 4, 3), np.uint8), name)).mask.all()
+    assert looked == [tmp_path]
 
 
 def test_a_mask_with_transparent_parts_is_refused(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import OpenEXR
 import pytest
 import torch
 
+from douga import cutout_results
 from douga.alpha import find_alpha, seen_size
 from douga.checkpoint import LoadedNetwork, WeightsInfo, save_network
 from douga.cli import main
@@ -389,6 +390,21 @@ def test_another_picture_of_the_same_name_behind_is_another_look(
     assert main([*before, "--overwrite"]) == 0
     assert main(before) == 0
     assert "otherwise" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("_fake_network")
+def test_a_picture_behind_that_is_saved_while_it_is_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def saved_meanwhile(path: Path) -> Frame:
+        frame = read_frame(path)
+        path.write_bytes(path.read_bytes() + b" ")
+        return frame
+
+    monkeypatch.setattr(cutout_results, "read_frame", saved_meanwhile)
+    behind, frame = draw(tmp_path / "behind.png"), draw(tmp_path / "A0001.png")
+    assert main(["cutout", str(frame), "--out", str(tmp_path / "out"), "--background", str(behind)]) == 2
+    assert f"{behind}: was changed while it was read" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("_fake_network")

@@ -1,11 +1,23 @@
 """--overwrite and what it leaves alone: its input, files of others, what a stopped run had made again."""
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from reconstructing import draw, files_of, leave_out_networks, manifest_of, records_of, shot_of
+from PIL import Image
+from reconstructing import (
+    RESULTS,
+    draw,
+    files_of,
+    leave_out_networks,
+    manifest_of,
+    records_of,
+    run_until_killed,
+    shot_of,
+)
 
 from douga.cli import main
 from douga.commands import cutout_equipment, equipment
@@ -103,6 +115,142 @@ def test_files_of_other_names_kinds_and_commands_are_in_nobodys_way(tmp_path: Pa
     assert (out / "cel/B0001.png").read_bytes() == b"a studio's own"
 
 
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    ("command", "theirs"),
+    [
+        ("reconstruct", "cel/A0002.png"),
+        ("cutout", "cutout/A0002.png"),
+        ("reconstruct", "layers/A0001.ora"),  # a kind that was not asked for
+        ("cutout", "preview/A0001.png"),
+    ],
+)
+def test_a_manifest_makes_no_files_ours_but_those_it_tells_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str, theirs: str, overwrite: list[str]
+) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = [command, str(shot), "--out", str(out)]
+    fewer = {"reconstruct": ["--layers", "none"], "cutout": []}[command]
+    assert main([*argv, *fewer]) == 0
+    (out / theirs).parent.mkdir(exist_ok=True)
+    (out / theirs).write_bytes(b"a studio's own")
+    draw(shot / "A0002.png")
+    before = contents(out)
+    more = {"reconstruct": [], "cutout": ["--background", "red"]}[command]
+    for asked in (fewer, more):
+        capsys.readouterr()
+        assert main([*argv, *asked, *overwrite]) == 2
+        assert f"{out / theirs}: is there, but no manifest.json" in capsys.readouterr().err
+        assert contents(out) == before
+    (out / theirs).unlink()
+    assert main([*argv, *more, *overwrite]) == 0
+
+
+def test_a_frame_that_failed_makes_no_file_of_its_name_ours(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 2), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out), "--overwrite"]
+    whole = (shot / "A0002.png").read_bytes()
+    (shot / "A0002.png").write_bytes(b"no picture at all")
+    assert main(argv) == 1
+    (shot / "A0002.png").write_bytes(whole)
+    (out / "cel/A0002.png").write_bytes(b"a studio's own")
+    assert main(argv) == 2
+    assert (out / "cel/A0002.png").read_bytes() == b"a studio's own"
+
+
+def test_a_manifest_from_before_kinds_were_recorded_is_read(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    assert main(argv) == 0
+    manifest = manifest_of(out)
+    del manifest["begun"], manifest["frames"][0]["kinds"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert main(argv) == 0
+    assert main([*argv, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize("given", ["cel_mask", "cel_mask/A0001.png", "link", "copies"])
+def test_masks_among_results_are_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], given: str, overwrite: list[str]
+) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    assert main(argv) == 0
+    Image.fromarray(np.full((48, 64), 200, np.uint8)).save(out / "cel_mask/A0001.png")
+    (out / "link").symlink_to("cel_mask")
+    (out / "copies").mkdir()
+    (out / "copies" / "A0001.png").symlink_to("../cel_mask/A0001.png")
+    before = contents(out)
+    capsys.readouterr()
+    assert main([*argv, "--mask", str(out / given), *overwrite]) == 2
+    told = capsys.readouterr().err
+    assert "into the folder of their own input" in told
+    assert "copy it elsewhere" in told
+    assert told.count("\n") == 1
+    assert contents(out) == before
+    (tmp_path / "mine").mkdir()
+    (out / "cel_mask/A0001.png").rename(tmp_path / "mine" / "A0001.png")
+    assert main([*argv, "--mask", str(tmp_path / "mine"), "--overwrite"]) == 0
+
+
+def test_a_picture_behind_among_results_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    behind = draw(out / "preview" / "town.png")
+    argv = ["cutout", str(shot), "--out", str(out), "--background"]
+    assert main([*argv, str(behind)]) == 2
+    assert "copy it elsewhere" in capsys.readouterr().err
+    behind.rename(tmp_path / "town.png")
+    assert main([*argv, str(tmp_path / "town.png")]) == 0
+
+
+# -- kinds that are not asked for --------------------------------------------------------------------
+
+
+def test_no_older_kind_stays_beside_what_was_made_anew(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    assert main([*argv, "--line-width", "1"]) == 0
+    older = (out / "layers/A0001.ora").read_bytes()
+    assert main([*argv, "--layers", "none", "--overwrite"]) == 0
+    assert files_of(out) == {r.format("A0001") for r in RESULTS[:-1]} | {"manifest.json"}
+    assert main(argv) == 0
+    assert (out / "layers/A0001.ora").read_bytes() != older
+
+
+def test_no_older_preview_stays_beside_a_retake(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["cutout", str(shot), "--out", str(out)]
+    assert main([*argv, "--background", "red", "--premultiplied"]) == 0
+    assert main([*argv, "--exr"]) == 0
+    draw(shot / "A0001.png", (1, 2, 200))
+    assert main([*argv, "--overwrite"]) == 0
+    assert files_of(out) == {"cutout/A0001.png", "alpha/A0001.png", "manifest.json"}
+    assert main([*argv, "--background", "green"]) == 0
+    assert np.asarray(Image.open(out / "preview/A0001.png"))[24, 30].tolist() == [1, 2, 200]
+
+
+def test_older_kinds_stay_where_nothing_could_be_made_anew(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    assert main(argv) == 0
+    (shot / "A0001.png").write_bytes(b"no picture at all")
+    assert main([*argv, "--layers", "none", "--overwrite"]) == 2
+    assert (out / "layers/A0001.ora").exists()
+
+
+def test_a_kind_that_cannot_be_removed_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    assert main(argv) == 0
+    (out / "layers/A0001.ora").unlink()
+    (out / "layers/A0001.ora").mkdir()
+    assert main([*argv, "--layers", "none", "--overwrite"]) == 2
+    assert f"{out / 'layers/A0001.ora'}: is of before and cannot be removed" in capsys.readouterr().err
+
+
 # -- stopped and gone on with ------------------------------------------------------------------------
 
 
@@ -111,6 +259,7 @@ class Watched:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.stop_at = ""
+        self.meanwhile: dict[str, Callable[[], object]] = {}  # done once, at this frame
         self._seen: list[str] = []
         self._fake = fake_stages()
         monkeypatch.setattr(equipment, "load_equipment", self._equip)
@@ -127,6 +276,7 @@ class Watched:
         if frame.name == self.stop_at:
             raise KeyboardInterrupt
         self._seen.append(frame.name)
+        self.meanwhile.pop(frame.name, lambda: None)()
         return self._fake.find_lines(frame, cel)
 
 
@@ -217,3 +367,79 @@ def test_what_is_kept_counts_as_there(tmp_path: Path, watched: Watched) -> None:
     assert main(argv) == 130
     os.truncate(shot / "A0002.png", 10)
     assert main(argv) == 1
+
+
+# -- killed, and several at once ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+def test_a_killed_run_goes_on_after_another_command(tmp_path: Path, overwrite: list[str]) -> None:
+    shot, out = shot_of(tmp_path / "shot", 2), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    run_until_killed(argv)
+    assert main(["cutout", str(shot), "--out", str(out)]) == 0
+    draw(shot / "A0003.png")
+    assert main([*argv, *overwrite]) == 0
+    assert len(manifest_of(out)["frames"]) == 5
+
+
+def test_what_a_killed_run_left_keeps_its_look_after_other_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot, out = shot_of(tmp_path / "shot", 2), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    run_until_killed([*argv, "--palette", "retas"])
+    assert main(["cutout", str(shot), "--out", str(out)]) == 0
+    draw(shot / "A0003.png")
+    run_until_killed(argv)
+    capsys.readouterr()
+    assert main(argv) == 0
+    assert "2 of them made otherwise: palette retas, not kugler" in capsys.readouterr().out
+    (out / "cel/A0002.png").unlink()
+    assert main(argv) == 2
+    assert not (out / "cel/A0002.png").exists()
+
+
+def test_a_kind_that_a_killed_run_added_is_gone_on_with(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 2), tmp_path / "out"
+    argv = ["cutout", str(shot), "--out", str(out)]
+    assert main(argv) == 0
+    run_until_killed([*argv, "--exr"])
+    (out / "exr/A0002.exr").unlink()
+    assert main([*argv, "--exr"]) == 0
+    assert records_of(out)["A0001"]["sha256"]
+    assert main([*argv, "--overwrite"]) == 0
+    assert not list((out / "exr").iterdir())
+
+
+def test_a_killed_slice_goes_on_after_the_others_have_ended(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 4), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out), "--frames"]
+    run_until_killed([*argv, "1-2"])
+    assert main([*argv, "3-4"]) == 0
+    (out / "cel/A0002.png").unlink()
+    assert main([*argv, "1-2"]) == 0
+    assert manifest_of(out)["begun"] == {}
+    (out / "cel/A0005.png").write_bytes(b"a studio's own")
+    draw(shot / "A0005.png")
+    assert main([*argv, "1-5"]) == 2
+
+
+@pytest.mark.parametrize(("command", "numbers"), [("cutout", "1-2"), ("reconstruct", "3-4")])
+def test_two_at_once_keep_each_others_records(
+    tmp_path: Path, watched: Watched, capsys: pytest.CaptureFixture[str], command: str, numbers: str
+) -> None:
+    shot, out = shot_of(tmp_path / "shot", 4), tmp_path / "out"
+    first = ["reconstruct", str(shot), "--out", str(out), "--frames", "1-2"]
+    other = [command, str(shot), "--out", str(out), "--frames", numbers]
+    ended = []
+    watched.meanwhile["A0001"] = lambda: ended.append(main(other))
+    assert main(first) == 0
+    assert ended == [0]
+    assert manifest_of(out)["begun"] == {}
+    assert len(manifest_of(out)["frames"]) == 4
+    capsys.readouterr()
+    for argv in (first, other):
+        assert main(argv) == 0
+        assert "are there already; --overwrite makes" in capsys.readouterr().out
+        assert main([*argv, "--overwrite"]) == 0

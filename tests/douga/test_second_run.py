@@ -4,22 +4,32 @@ import hashlib
 import json
 import os
 from pathlib import Path
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
-from reconstructing import draw, files_of, leave_out_networks, manifest_of, records_of, shot_of
+from reconstructing import (
+    draw,
+    files_of,
+    leave_out_networks,
+    manifest_of,
+    records_of,
+    run_until_killed,
+    shot_of,
+)
 
-from douga import palettes
+from douga import palettes, sources
 from douga.classes import DougaClass
 from douga.cli import main
-from douga.commands.session import Console, Session, Todo, equip_locally
+from douga.commands import equipment
+from douga.commands.session import equip_locally
 from douga.fakes import fake_stages
-from douga.frame_io import FrameSource, open_sources
-from douga.manifest import Manifest
+from douga.frame_io import read_frame
 from douga.palettes import hex_of, load_palette
-from douga.pipeline import Settings
-from douga.results import ResultFolder
+from douga.pipeline import Stages
+from douga.types import CelMask, Frame
 
 
 @pytest.fixture(autouse=True)
@@ -33,6 +43,17 @@ def retake(path: Path, later_s: int) -> None:
     draw(path, (10, 20, 200))
     Image.open(path).save(path, compress_level=0)
     os.utime(path, ns=(then_ns, then_ns))
+
+
+def film(path: Path, grey: int) -> None:
+    """Twelve frames of one grey."""
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream("ffv1", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for _ in range(12):
+            picture = av.VideoFrame.from_ndarray(np.full((48, 64, 3), grey, np.uint8), "rgb24")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
 
 
 def edit_manifest(out: Path, **changes: object) -> None:
@@ -132,6 +153,16 @@ def test_a_retake_is_not_mixed_with_what_was_made_before(tmp_path: Path) -> None
     assert not (out / "layers").exists()
 
 
+def test_a_kind_that_is_left_of_another_look_is_not_mixed_though_it_is_not_asked_for(tmp_path: Path) -> None:
+    shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+    assert main([*argv, "--line-width", "1"]) == 0
+    for kind in ("classes", "cel_mask", "cel", "douga"):
+        next((out / kind).iterdir()).unlink()
+    assert main([*argv, "--layers", "none"]) == 2
+    assert files_of(out) == {"layers/A0001.ora", "manifest.json"}
+
+
 def test_a_file_of_the_same_size_and_time_is_not_hashed_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -145,6 +176,56 @@ def test_a_file_of_the_same_size_and_time_is_not_hashed_again(
     os.utime(shot / "A0001.png", (0, 0))
     main(argv)
     assert "1 of them made otherwise" in capsys.readouterr().out
+
+
+def test_a_frame_that_is_saved_while_it_is_read_is_made_by_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shot, out = shot_of(tmp_path / "shot", 2), tmp_path / "out"
+    argv = ["reconstruct", str(shot), "--out", str(out)]
+
+    def saved_meanwhile(path: Path, *, name: str) -> Frame:
+        frame = read_frame(path, name=name)
+        if name == "A0001":
+            retake(path, 10)
+        return frame
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "read_frame", saved_meanwhile)
+        assert main(argv) == 1
+    told = f"{shot / 'A0001.png'}: was changed while it was read; run the same command again"
+    assert told in capsys.readouterr().err
+    assert records_of(out)["A0001"]["error"] == told
+    assert not (out / "cel/A0001.png").exists()
+    assert main(argv) == 0
+    assert np.asarray(Image.open(out / "cel/A0001.png"))[24, 30, :3].tolist() == [10, 20, 200]
+
+
+def test_a_video_that_is_replaced_while_it_is_read_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video, newer, out = tmp_path / "ep.mkv", tmp_path / "newer.mkv", tmp_path / "out"
+    film(video, 200)
+    film(newer, 90)
+    sha256_before = hashlib.sha256(video.read_bytes()).hexdigest()
+    argv = ["reconstruct", str(video), "--out", str(out)]
+    see_cel = fake_stages().find_cel
+
+    def replaced_meanwhile(frame: Frame) -> CelMask:
+        if frame.name == "ep_000002":
+            newer.replace(video)
+        return see_cel(frame)
+
+    stages = Stages(replaced_meanwhile, fake_stages().find_lines)
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            equipment, "load_equipment", lambda _, settings: equip_locally(stages, settings, "cpu", {})
+        )
+        assert main(argv) == 0
+    assert [record["sha256"] for record in manifest_of(out)["frames"]] == [sha256_before] * 12
+    capsys.readouterr()
+    assert main(argv) == 0
+    assert f"12 of them made otherwise: from {video}, as it was before" in capsys.readouterr().out
 
 
 def test_a_manifest_from_before_stats_were_recorded_is_read(
@@ -165,8 +246,7 @@ def test_what_a_killed_run_left_is_gone_on_with_but_never_mixed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shot, out = shot_of(tmp_path / "shot", 2), tmp_path / "out"
-    main(["reconstruct", str(shot), "--out", str(out)])
-    edit_manifest(out, frames=[])  # killed before it told
+    run_until_killed(["reconstruct", str(shot), "--out", str(out)])
     assert main(["reconstruct", str(shot), "--out", str(out), "--palette", "retas"]) == 0
     assert "2 of them made otherwise: palette kugler, not retas" in capsys.readouterr().out
     (out / "douga/A0002.tga").unlink()
@@ -242,8 +322,7 @@ def test_what_a_killed_run_left_keeps_its_look_where_it_cannot_be_made_again(
 ) -> None:
     shot, out = shot_of(tmp_path / "shot", 1), tmp_path / "out"
     argv = ["reconstruct", str(shot), "--out", str(out)]
-    main(argv)
-    edit_manifest(out, frames=[])  # killed before it told
+    run_until_killed(argv)
     whole = (shot / "A0001.png").read_bytes()
     (shot / "A0001.png").write_bytes(b"no picture at all")
     thin = [*argv, "--line-width", "1"]
@@ -283,28 +362,20 @@ def test_a_mask_that_was_painted_over_is_told_and_never_mixed(
     assert "otherwise" not in capsys.readouterr().out
 
 
-def test_frames_that_are_found_there_while_the_manifest_is_saved_are_recorded_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_mask_of_the_same_size_and_time_is_not_hashed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Another thread looks ahead for what there is to do."""
-    shot, out, add_untold = shot_of(tmp_path / "shot", 4), tmp_path / "out", Manifest.add_untold
-    main(["reconstruct", str(shot), "--out", str(out)])
-    edit_manifest(out, frames=[])  # killed before it told
-    (out / "cel/A0002.png").unlink()
-    settings = Settings(load_palette("kugler"))
-    results = ResultFolder(out, settings, settings.palette)
-    todo = Todo(open_sources([shot]), results)
-    assert not todo.is_empty()
-    assert [source.name for source in todo.skipped] == ["A0001"]
-
-    def looked_ahead(manifest: Manifest, source: FrameSource) -> None:
-        list(todo)
-        add_untold(manifest, source)
-
-    monkeypatch.setattr(Manifest, "add_untold", looked_ahead)
-    local = equip_locally(fake_stages(), settings, "cpu", {})
-    Session(todo, local, results, Console(4), "reconstruct", {}).process()
-    assert set(records_of(out)) == {"A0001", "A0003", "A0004"}
+    shot, out, mask = shot_of(tmp_path / "shot", 2), tmp_path / "out", tmp_path / "mask.png"
+    Image.fromarray(np.full((48, 64), 255, np.uint8)).save(mask)
+    argv = ["reconstruct", str(shot), "--out", str(out), "--mask", str(mask)]
+    assert main(argv) == 0
+    assert records_of(out)["A0002"]["mask_stat"]["size"] == mask.stat().st_size
+    edit_records(out, mask_sha256="f" * 64)
+    assert main(argv) == 0
+    assert "otherwise" not in capsys.readouterr().out
+    os.utime(mask, (0, 0))
+    assert main(argv) == 0
+    assert "2 of them made otherwise: with another mask" in capsys.readouterr().out
 
 
 def test_a_palette_that_was_changed_is_another_one(tmp_path: Path) -> None:

@@ -122,13 +122,12 @@ def test_names_that_frames_may_have(tmp_path: Path) -> None:
     path = _write_video(tmp_path / "shot.mkv", matrix=1, full=False, tagged=False)
     _picture(tmp_path / "A0003.png")
     names = ["a0003", "A0004", "shot", "shot_3", "shot_000002", "Shot_000003", "shot_1000000"]
-    assert open_sources([path]).named(names) == ["shot_000002", "Shot_000003", "shot_1000000"]
-    assert open_sources([tmp_path / "A0003.png", path], (2, 3)).named(names) == [
-        "a0003",
-        "shot_000002",
-        "Shot_000003",
-    ]
-    assert open_sources([tmp_path / "A0003.png"]).named(names) == ["a0003"]
+    image = tmp_path / "A0003.png"
+    of_video = ["shot_000002", "Shot_000003", "shot_1000000"]
+    assert open_sources([path]).named(names) == dict.fromkeys(of_video, path)
+    both = {"a0003": image, "shot_000002": path, "Shot_000003": path}
+    assert open_sources([image, path], (2, 3)).named(names) == both
+    assert open_sources([image]).named(names) == {"a0003": image}
 
 
 def test_no_image_has_the_name_of_a_videos_frame(tmp_path: Path) -> None:

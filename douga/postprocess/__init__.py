@@ -143,11 +143,10 @@ def _clean(
     lines = unpadded(classify_lines(skeleton, votes, line_width_px))
     ids = classify_areas(_best_area(area_planes), area_planes, lines, skeleton, line_width_px, speck_px)
     if rgb is not None and cel is not None:
-        kinds = lines[y, x]
-        is_trace = np.isin(kinds, TRACE_CLASSES)
-        borders = Borders(y[is_trace], x[is_trace], across.direction[is_trace], kinds[is_trace])
+        trace_line = np.isin(lines[y, x], TRACE_CLASSES)
+        borders = Borders(y[trace_line], x[trace_line], across.direction[trace_line])
         ids = settle_by_paint(ids, area_planes, rgb, cel, borders)
-        votes = vote_by_bounds(votes, kinds, ids, y, x)
+        votes = vote_by_bounds(votes, lines[y, x], ids, y, x)
         lines = unpadded(classify_lines(skeleton, votes, line_width_px))
     return np.where(lines > 0, lines, ids)
 

@@ -19,8 +19,7 @@ from douga.types import F32, U8
 
 _SAME_PAINT = 3.0  # standard deviation of one paint's colours, in CIELAB of 8 bits a channel
 _ONE_PAINT = 20.0  # areas whose colours differ by more than this are painted in several, and say nothing
-# Mean probability from which an area keeps a tone that fits its lines: the glint in an eye is as white as it.
-_SURE = 0.9
+_SURE = 0.9  # mean probability from which an area keeps its tone: the glint in an eye is as white as the eye
 _BORDER = 0.02  # what a pixel beside a line counts, which has some of the line's colour
 _ALL_PX, _EVERY = 1000, 8  # of larger areas every eighth pixel is enough
 
@@ -29,13 +28,8 @@ _TONES = (DougaClass.FLAT, DougaClass.SHADING_FILL, DougaClass.HIGHLIGHT_FILL)
 # Odds of the tones for the darker and the lighter side of trace lines: a third of what the simulator's truth
 # says (seen on 60 frames of it), for the lines may be wrong.
 _OF_DARKER, _OF_LIGHTER = np.array((0.4, 1.0, 0.25)), np.array((0.8, 0.3, 1.0))
-# And once more where it is shading lines that an area is bounded by: they part shadow from what is none.
-_OF_SHADED, _OF_LIT = np.array((0.075, 1.0, 0.12)), np.array((1.0, 0.33, 1.0))
 _BESIDE_PX = 4  # where a line's neighbours are looked at
 _ENOUGH_PX = 12  # of trace lines around an area, for full odds
-_ENOUGH_SHARE = (
-    0.12  # of an area's outline that is to be shading lines for a shadow: a glint's rim makes none
-)
 _LEAN = 0.6  # by what share of them an area is rather on the one side, for full odds
 _FILL_OF = {
     DougaClass.SHADING_LINE: DougaClass.SHADING_FILL,
@@ -50,24 +44,20 @@ _BOUND = dict.fromkeys(_FILL_OF.values(), 2.0) | {DougaClass.BOOK_FILL: 8.0}
 
 @dataclass(frozen=True)
 class Borders:
-    """Pixels of trace lines. y, x: (N,) where. across: (N, 2) unit vectors (x, y) across the line. kind: (N,)
-    uint8, their classes.
-    """
+    """Pixels of trace lines. y, x: (N,) where. across: (N, 2) unit vectors (x, y) across the line."""
 
     y: NDArray[np.intp]
     x: NDArray[np.intp]
     across: F32
-    kind: U8
 
 
 def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, borders: Borders) -> U8:
     """Give areas of one paint one tone, flat, shadow or light: the likeliest, averaged over all of them.
 
-    A shadow is the darker side of the trace lines around it, most of all of shading lines, a light or what is
-    plain mostly the lighter one: that counts beside the network's answer. The mean of each area counts by the
-    square root of its size, and the less the further its colour is from the asking area's. Areas that are
-    sure of a tone that fits their lines, or in several paints, colour fills, books, and what lies outside the
-    cel stay.
+    A shadow is the darker side of the trace lines around it, a light or what is plain mostly the lighter one:
+    that counts beside the network's answer. The mean of each area counts by the square root of its size, and
+    the less the further its colour is from the asking area's. Areas that are sure of their tone or in several
+    paints, colour fills, books, and what lies outside the cel stay.
 
     ids: (H, W) uint8 class ids, 255 on lines. planes: (H, W) float32 probabilities by area class. rgb: (H, W,
     3) uint8 sRGB, the frame. cel: (H, W) uint8, 0 or 255, its mask. Returns new ids.
@@ -78,7 +68,7 @@ def settle_by_paint(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, border
     box = np.s_[top : top + height, left : left + width]
     out = ids.copy()
     cut: dict[int, F32] = {c: np.ascontiguousarray(planes[c][box]) for c in _TONES}
-    inside = Borders(borders.y - top, borders.x - left, borders.across, borders.kind)
+    inside = Borders(borders.y - top, borders.x - left, borders.across)
     out[box] = _settled(ids[box], cut, np.ascontiguousarray(rgb[box]), cel[box], inside)
     return out
 
@@ -100,9 +90,8 @@ def _settled(ids: U8, planes: Mapping[int, F32], rgb: U8, cel: U8, borders: Bord
         [np.bincount(of, planes[c].reshape(-1)[inside], minlength=count)[asked] / seen for c in _TONES],
         1,
     )
-    told = _weighed(mean, _side_odds(np.where(cel > 0, patch, 0), count, rgb, borders)[asked])
-    sure = (mean.max(1) >= _SURE) & (mean.argmax(1) == told.argmax(1))
-    mean = told
+    sure = mean.max(1) >= _SURE
+    mean = _weighed(mean, _side_odds(np.where(cel > 0, patch, 0), count, rgb, borders)[asked])
     weight = np.sqrt(size[asked])
     value = np.zeros(count, np.uint8)
     value[asked] = np.array(_TONES, np.uint8)[
@@ -137,35 +126,14 @@ def _side_odds(patch: NDArray[np.int32], count: int, rgb: U8, borders: Borders) 
         shade.append(grey[y, x])
     meet = (at[0] > 0) & (at[1] > 0) & (at[0] != at[1])
     first_darker, first_lighter = meet & (shade[0] < shade[1]), meet & (shade[0] > shade[1])
-    outline = np.bincount(patch[_edges(patch)], minlength=count)
-    for_shadow = np.maximum(_ENOUGH_PX, _ENOUGH_SHARE * outline)
-    rules = [(kind, np.full(count, _ENOUGH_PX), _OF_DARKER, _OF_LIGHTER) for kind in TRACE_CLASSES]
-    rules.append((DougaClass.SHADING_LINE, for_shadow, _OF_SHADED, _OF_LIT))
-    odds = np.ones((count, len(_TONES)))
-    for kind, enough, of_darker, of_lighter in rules:
-        here = borders.kind == kind
-        darker, lighter = (
-            np.bincount(at[0][one & here], minlength=count)
-            + np.bincount(at[1][other & here], minlength=count)
-            for one, other in ((first_darker, first_lighter), (first_lighter, first_darker))
-        )
-        total = darker + lighter
-        lean = (darker - lighter) / np.maximum(total, 1)  # 1: the darker side everywhere
-        full = np.where(lean > 0, enough, _ENOUGH_PX)
-        firm = np.minimum(total / full, 1) * np.clip(np.abs(lean) / _LEAN, 0, 1)
-        odds *= np.where((lean > 0)[:, None], of_darker, of_lighter) ** firm[:, None]
-    return odds
-
-
-def _edges(patch: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels of patches, (H, W), beside which something else begins; the frame's own edge begins nothing."""
-    edge = np.zeros(patch.shape, bool)
-    upright, across = patch[1:] != patch[:-1], patch[:, 1:] != patch[:, :-1]
-    edge[1:] |= upright
-    edge[:-1] |= upright
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    return edge & (patch > 0)
+    darker, lighter = (
+        np.bincount(at[0][one], minlength=count) + np.bincount(at[1][other], minlength=count)
+        for one, other in ((first_darker, first_lighter), (first_lighter, first_darker))
+    )
+    total = darker + lighter
+    lean = (darker - lighter) / np.maximum(total, 1)  # 1: the darker side everywhere
+    firm = np.minimum(total / _ENOUGH_PX, 1) * np.clip(np.abs(lean) / _LEAN, 0, 1)
+    return np.where((lean > 0)[:, None], _OF_DARKER, _OF_LIGHTER) ** firm[:, None]
 
 
 def _patches(ids: U8) -> tuple[NDArray[np.int32], int]:

@@ -32,16 +32,14 @@ def sheet(paints: list[tuple[int, int, int]], said: list[tuple[int, float]], siz
     return ids, planes, rgb, np.full(ids.shape, 255, np.uint8)
 
 
-NOWHERE = Borders(
-    np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 2), np.float32), np.zeros(0, np.uint8)
-)
+NOWHERE = Borders(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros((0, 2), np.float32))
 
 
-def between(first: int, line: DougaClass = DougaClass.COLOR_EDGE, size_px: int = 20) -> Borders:
+def between(first: int, size_px: int = 20) -> Borders:
     """A trace line between a box of the sheet and the next one."""
     y = np.arange(2, size_px - 2)
     right = np.tile(np.array([1, 0], np.float32), (len(y), 1))
-    return Borders(y, np.full(len(y), (first + 1) * size_px), right, np.full(len(y), line, np.uint8))
+    return Borders(y, np.full(len(y), (first + 1) * size_px), right)
 
 
 def kinds(ids: U8, boxes: int, size_px: int = 20) -> list[int]:
@@ -71,31 +69,6 @@ def test_a_shadow_is_the_darker_side_of_a_trace_line(believed: DougaClass, doubt
     planes[doubted][planes[believed] > 0.4] = 0.35
     assert kinds(settle_by_paint(ids, planes, rgb, cel, NOWHERE), 2) == [believed, believed]
     assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0)), 2) == [FLAT, SHADE]
-
-
-@pytest.mark.parametrize(("line", "found"), [(DougaClass.COLOR_EDGE, FLAT), (DougaClass.SHADING_LINE, SHADE)])
-def test_a_shading_line_says_more_than_another_trace_line(line: DougaClass, found: DougaClass) -> None:
-    ids, planes, rgb, cel = sheet([SKIN, SHADOW], [(FLAT, 0.92), (FLAT, 0.8)])
-    planes[SHADE][planes[FLAT] == np.float32(0.8)] = 0.15  # as in black hair, hardly seen
-    assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0, line)), 2) == [FLAT, found]
-    ids, planes, rgb, cel = sheet([SKIN, SHADOW], [(FLAT, 0.92), (FLAT, 0.91)])
-    planes[SHADE][planes[FLAT] == np.float32(0.91)] = 0.06  # though it was sure
-    assert kinds(settle_by_paint(ids, planes, rgb, cel, between(0, line)), 2) == [FLAT, found]
-
-
-def test_the_rim_of_a_glint_makes_no_shadow_of_what_is_around_it() -> None:
-    ids, planes, rgb, cel = sheet([SHADOW, SKIN], [(FLAT, 0.93), (FLAT, 0.95)], size_px=100)
-    planes[SHADE][planes[FLAT] == np.float32(0.93)] = 0.05
-    ids[40:60, 40:60], rgb[40:60, 40:60] = LINE, SKIN
-    ids[42:58, 42:58] = LIGHT
-    planes[FLAT][40:60, 40:60], planes[LIGHT][40:60, 40:60] = 0.03, 0.93
-    y = np.arange(40, 60)
-    rim = Borders(
-        np.tile(y, 2), np.repeat((40, 59), 20), np.tile(np.array([1, 0], np.float32), (40, 1)),
-        np.full(40, DougaClass.SHADING_LINE, np.uint8),
-    )  # fmt: skip
-    found = settle_by_paint(ids, planes, rgb, cel, rim)
-    np.testing.assert_array_equal(found, ids)
 
 
 def test_a_dark_background_makes_no_shadow_light() -> None:

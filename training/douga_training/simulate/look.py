@@ -12,6 +12,7 @@ from douga_training.simulate.colours import Swatch
 from douga_training.simulate.sheet import Rgb
 
 _SEEN = 14  # of 255: what a line has to differ from paint and shadow to be seen
+_LIFT = 60  # by how much at most it is lighter than a paint that is too dark for a darker one
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class LineStyle:
     width_px: a visible line in frame pixels. ink_kind: "black", "dark" (nearly black, tinted by the paint) or
     "tint" (a dark shade of the paint). detail: 0 (a figure of few lines) to 1 (close-up). tone_px: width of
     the trace lines around tones. black: grey level of black ink. taper: share of a free line's length that
-    thins out. lift: by how much a line is lighter than a paint that is too dark for a darker one.
+    thins out.
     """
 
     width_px: float
@@ -30,7 +31,6 @@ class LineStyle:
     tone_px: float = 2.0
     black: int = 12
     taper: float = 0.35
-    lift: int = 45
 
     def ink(self, paint: Swatch) -> Rgb:
         """The colour of a visible line around or on this paint.
@@ -40,7 +40,7 @@ class LineStyle:
         ink = self._dark_ink(paint)
         if min(sum(paint.normal), sum(paint.shade)) - sum(ink) >= 3 * _SEEN:
             return ink
-        r, g, b = (min(255, v + self.lift) for v in paint.normal)
+        r, g, b = (min(255, v + _LIFT - self.black) for v in paint.normal)
         return r, g, b
 
     def _dark_ink(self, paint: Swatch) -> Rgb:
@@ -161,7 +161,6 @@ def make_style(rng: np.random.Generator, head_px: float) -> LineStyle:
         tone_px=float(rng.uniform(1.5, 2.2) * np.clip(head_px / 90, 0.55, 1.0)),
         black=int(rng.integers(0, 34)),
         taper=float(rng.uniform(0.15, 0.5)),
-        lift=int(rng.integers(28, 60)),
     )
 
 

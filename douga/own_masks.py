@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ import numpy as np
 
 from douga.errors import InputError, MissingInputError
 from douga.file_state import sha256_of, stat_of
-from douga.frame_io import IMAGE_SUFFIXES, read_frame
+from douga.frame_io import pictures_by_stem, read_frame
 from douga.srgb import TRANSPARENT
 from douga.types import CelMask, Frame
 
@@ -75,14 +74,10 @@ class OwnMasks:
 
     @cached_property
     def _by_stem(self) -> dict[str, list[Path]]:
-        found = defaultdict(list)
         try:
-            for path in sorted(self.path.iterdir()):
-                if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-                    found[path.stem].append(path)
+            return pictures_by_stem(self.path)
         except OSError as exc:
             raise InputError(f"{self.path}: cannot be read: {exc.strerror or exc}; check the folder") from exc
-        return dict(found)
 
     def _find(self, name: str) -> Path:
         self.check()

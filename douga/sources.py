@@ -211,8 +211,16 @@ def natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
 
 def pictures_named(folder: Path, stem: str) -> list[Path]:
     """The pictures of a folder that have this stem, whatever their suffix; none where there is no folder."""
-    found = folder.iterdir() if folder.is_dir() else ()
-    return sorted(p for p in found if p.stem == stem and p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+    return pictures_by_stem(folder).get(stem, []) if folder.is_dir() else []
+
+
+def pictures_by_stem(folder: Path) -> dict[str, list[Path]]:
+    """All pictures of a folder, in the order of their names. Raises OSError."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
+            found[path.stem].append(path)
+    return dict(found)
 
 
 def _images_in(folder: Path, notes: list[str]) -> list[Path]:

@@ -81,6 +81,7 @@ class WeightsInfo:
 
 # What the first checkpoints did not say.
 _LATER = {"kind": "gcn", "licence": "", "source": ""}
+_LATER_IN_CONFIG = {"gcn": {"quarter_width": 0}}
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,8 @@ def _info(path: Path, header: dict[str, Any]) -> WeightsInfo:
     if kind is None:
         raise CheckpointError(f"{path}: a network of kind {said['kind']!r}; known are {', '.join(KINDS)}")
     config, known = said.get("config"), {f.name for f in fields(kind.config)}
+    if isinstance(config, dict):
+        config = _LATER_IN_CONFIG.get(str(said["kind"]), {}) | config
     if not isinstance(config, dict) or set(config) != known or not needed <= set(said):
         raise CheckpointError(
             f"{path}: its header has other entries than this version's {sorted(needed)} and, of the network, "

@@ -235,8 +235,8 @@ def _window(detail: DetailRoad, prepared: Prepared, window: Box) -> Tensor:
     """
     x, y, width, height = window
     image = prepared.image
-    # Even, so that the half-size grid stays where it is.
-    top, left = max(0, y - detail.reach_px) // 2 * 2, max(0, x - detail.reach_px) // 2 * 2
+    # The grids of lower resolution stay where they are.
+    top, left = (max(0, at - detail.reach_px) // detail.stride * detail.stride for at in (y, x))
     bottom = min(image.shape[-2], y + height + detail.reach_px)
     right = min(image.shape[-1], x + width + detail.reach_px)
     around = np.s_[:, :, top // 2 : (bottom + 1) // 2, left // 2 : (right + 1) // 2]

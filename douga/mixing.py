@@ -12,21 +12,26 @@ from torch import Tensor
 
 from douga.checkpoint import LoadedNetwork, WeightsInfo, load_network
 from douga.errors import CheckpointError, InputError
-from douga.networks.gcn import GcnConfig, as_alpha
+from douga.networks.gcn import GcnConfig, as_alpha, with_quarter_level
 
 
 def mix_weights(first: str | Path, second: str | Path, share: float) -> tuple[dict[str, Tensor], WeightsInfo]:
     """(1 - share) of the first weights and `share` of the second, as a state dict, and what they are.
 
     first, second: files or names. Of a "cel" and a "cutout" of one network, the cel is taken as the cutout
-    that answers the same. The rest of the header is the first's, or the cutout's. Raises CheckpointError if
-    they are not of one stage and network, InputError for a share below 0 or above 1.
+    that answers the same; where one alone has a level at a quarter of the size, that counts with its share.
+    The rest of the header is the first's, or the cutout's. Raises CheckpointError if they are not of one
+    stage and network, InputError for a share below 0 or above 1.
     """
     if not 0 <= share <= 1:
         raise InputError(f"share {share}: give a number from 0 (all of the first) to 1")
     one, other = load_network(first, "cpu", fused=False), load_network(second, "cpu", fused=False)
     stage = "cutout" if {one.info.stage, other.info.stage} == {"cel", "cutout"} else one.info.stage
     (state, config), (others, their_config) = _as_stage(one, stage), _as_stage(other, stage)
+    if isinstance(config, GcnConfig) and isinstance(their_config, GcnConfig):
+        had = state, config
+        state, config = with_quarter_level(*had, others, their_config)
+        others, their_config = with_quarter_level(others, their_config, *had)
     if other.info.stage not in (stage, "cel") or (one.info.kind, config) != (other.info.kind, their_config):
         raise CheckpointError(
             f"{first} and {second} do not mix: {one.info.stage}, {one.info.config} and {other.info.stage}, "
@@ -38,6 +43,8 @@ def mix_weights(first: str | Path, second: str | Path, share: float) -> tuple[di
     }
     told = {"mixed": [f"{1 - share:g} of {one.sha256[:12]}", f"{share:g} of {other.sha256[:12]}"]}
     lead = one.info if one.info.stage == stage else other.info
+    if isinstance(config, GcnConfig) and isinstance(lead.config, GcnConfig):
+        lead = replace(lead, config=replace(lead.config, quarter_width=config.quarter_width))
     info = replace(
         lead, step=max(one.info.step, other.info.step), recipe=dict(lead.recipe) | told,
         licence=_both(one.info.licence, other.info.licence), source=_both(one.info.source, other.info.source),

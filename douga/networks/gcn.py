@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from douga.networks.cues import CUE_CHANNELS, ClassicalCues
 
+_QUARTER = "detail.quarter."
+
 
 @dataclass(frozen=True)
 class GcnConfig:
@@ -27,6 +29,7 @@ class GcnConfig:
     and 49 for the douga. width: channels of the large-kernel blocks. context_px: the context road sees the
     frame with its long side reduced to this many pixels; 0 reduces by `context_stride` instead. detail_width:
     channels of the full-resolution path; 0 leaves it out and upsamples the context's answer, as in the paper.
+    quarter_width: channels of that path's level at a quarter of the size; 0 leaves it out.
     """
 
     classes: int
@@ -38,6 +41,7 @@ class GcnConfig:
     context_px: int = 0
     context_stride: int = 2
     detail_width: int = 24
+    quarter_width: int = 0
 
     def shape(self) -> GcnConfig:
         """What tensors depend on; how large the context road sees the frame, and dropout, are a run's."""
@@ -46,6 +50,14 @@ class GcnConfig:
 
 def _resize(x: Tensor, size_hw: Sequence[int]) -> Tensor:
     return F.interpolate(x, tuple(size_hw), mode="bilinear", align_corners=False)
+
+
+def _doubled(x: Tensor, size_hw: Sequence[int]) -> Tensor:
+    """Exactly twice the size, then cut: resizing to an odd size would move the grid, and a band of rows of a
+    frame would no longer give what the whole frame gives.
+    """
+    double = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+    return double[..., : size_hw[0], : size_hw[1]]
 
 
 class ConvNormAct(nn.Sequential):
@@ -121,11 +133,36 @@ class ContextRoad(nn.Module):
         return _resize(answer, stem.shape[-2:]) + self.stem(stem)
 
 
+class QuarterLevel(nn.Module):
+    """What lies around: further than the layers above it reach, finer than the context sees.
+
+    (B, C, h, w) features at half resolution -> the same with what it adds, which is nothing before training.
+    """
+
+    reach_px = 2 + 4 * 4 + 4  # down; four layers at a quarter of the size; one bilinear enlargement by 2
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.down = ConvNormAct(channels, width, stride=2)
+        self.body = nn.Sequential(
+            *[layer for _ in range(2) for layer in (BoundaryRefinement(width), nn.ReLU(inplace=True))]
+        )
+        self.out = nn.Conv2d(width, channels, 1)
+        for parameter in self.out.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, half: Tensor) -> Tensor:
+        return half + _doubled(self.out(self.body(self.down(half))), half.shape[-2:])
+
+
 class DetailRoad(nn.Module):
     """Where exactly, at full and half resolution, told by the context what to look for.
 
-    (B, C, H, W) image and (B, width, ceil(H/2), ceil(W/2)) context -> (B, classes, H, W) logits.
+    (B, C, H, W) image and (B, width, ceil(H/2), ceil(W/2)) context -> (B, classes, H, W) logits. reach_px:
+    how far an output pixel looks. stride: in windows that begin at multiples of it all grids stay in place.
     """
+
+    stride = 4
 
     def __init__(self, config: GcnConfig) -> None:
         super().__init__()
@@ -134,14 +171,16 @@ class DetailRoad(nn.Module):
         self.at_full = nn.Sequential(ConvNormAct(config.in_channels + CUE_CHANNELS, d), ConvNormAct(d, d))
         self.at_half = nn.Sequential(ConvNormAct(d, 2 * d, stride=2), ConvNormAct(2 * d, 2 * d, dilation=2))
         self.join = nn.Sequential(ConvNormAct(2 * d + config.width, 2 * d), ConvNormAct(2 * d, 2 * d))
+        self.quarter = QuarterLevel(2 * d, config.quarter_width) if config.quarter_width else None
         self.back = nn.Conv2d(2 * d, d, 1)
         self.last = nn.Sequential(
             BoundaryRefinement(d), nn.ReLU(inplace=True), nn.Conv2d(d, config.classes, 1)
         )
 
-    # How far one output pixel looks: the cues; 3 x 3 layers, of which four at full resolution, the one
-    # between the resolutions, and three at half (the first dilated by 2); one bilinear enlargement by 2.
-    reach_px = ClassicalCues.reach_px + 4 + 1 + 2 * (2 + 1 + 1) + 2
+        # The cues; 3 x 3 layers, of which four at full resolution, the one between the resolutions, and three
+        # at half (the first dilated by 2); one bilinear enlargement by 2.
+        self.reach_px = ClassicalCues.reach_px + 4 + 1 + 2 * (2 + 1 + 1) + 2
+        self.reach_px += QuarterLevel.reach_px if self.quarter else 0
 
     def forward(self, image: Tensor, context_at_half: Tensor) -> Tensor:
         return self.decide(*self.see(image), context_at_half)
@@ -153,12 +192,10 @@ class DetailRoad(nn.Module):
 
     def decide(self, full: Tensor, half: Tensor, context_at_half: Tensor) -> Tensor:
         """What it is, in this context."""
-        half = self.back(self.join(torch.cat([half, context_at_half], 1)))
-        # Exactly twice the size, then cut: resizing to an odd size would move the grid, and a band of rows
-        # of a frame would no longer give what the whole frame gives.
-        h, w = full.shape[-2:]
-        double = F.interpolate(half, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.last(full + double[..., :h, :w])
+        half = self.join(torch.cat([half, context_at_half], 1))
+        if self.quarter is not None:
+            half = self.quarter(half)
+        return self.last(full + _doubled(self.back(half), full.shape[-2:]))
 
 
 class Gcn(nn.Module):
@@ -227,6 +264,24 @@ def as_alpha(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     ends = ("coarse.", "detail.last.2.")
     return {key: value[1:] - value[:1] if key.startswith(ends) else value for key, value in state.items()}
+
+
+def with_quarter_level(
+    state: Mapping[str, Tensor], config: GcnConfig, other: Mapping[str, Tensor], other_config: GcnConfig
+) -> tuple[dict[str, Tensor], GcnConfig]:
+    """A network without a level at a quarter of the size as one that has the other's, and answers the same.
+
+    state, config; other, other_config: of two `Gcn`. The level's last layer says nothing yet. Returns the
+    first as it is where it has such a level, or the other has none.
+    """
+    if config.quarter_width or not config.detail_width or not other_config.quarter_width:
+        return dict(state), config
+    level = {
+        key: torch.zeros_like(value) if key.startswith(f"{_QUARTER}out.") else value
+        for key, value in other.items()
+        if key.startswith(_QUARTER)
+    }
+    return {**state, **level}, replace(config, quarter_width=other_config.quarter_width)
 
 
 def _window(features: Tensor, boxes: Tensor, side: int) -> Tensor:

@@ -60,6 +60,27 @@ def test_stage_one_mixes_with_the_cutout_that_grew_from_it(tmp_path: Path) -> No
         torch.testing.assert_close(found(image)[:, 0].sigmoid(), asked(image).softmax(1)[:, 1])
 
 
+def test_a_level_that_one_lacks_counts_with_its_share(tmp_path: Path) -> None:
+    deep = replace(CEL, quarter_width=4)
+    old, new = saved(tmp_path / "old.safetensors", 1), tmp_path / "new.safetensors"
+    torch.manual_seed(2)
+    network = Gcn(deep)
+    assert network.detail is not None
+    assert network.detail.quarter is not None
+    torch.nn.init.normal_(network.detail.quarter.out.weight)
+    save_network(new, network, WeightsInfo("cel", deep, "color", 3, {}, "x"), half=False)
+    state, info = mix_weights(old, new, 0.25)
+    assert info.config == deep
+    key = "detail.quarter.out.weight"
+    torch.testing.assert_close(state[key], 0.25 * state_of(new)[key])
+    back, info = mix_weights(new, old, 1.0)
+    assert info.config == deep
+    found, asked = Gcn(deep).eval(), load_network(old, "cpu", fused=False).network
+    found.load_state_dict(back)
+    image = torch.rand(1, 3, 64, 96)
+    torch.testing.assert_close(found(image), asked(image))
+
+
 def test_weights_that_cannot_be_written_are_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

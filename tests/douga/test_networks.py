@@ -40,6 +40,7 @@ SMALL = GcnConfig(classes=10, kernel_size=5, width=8, context_stride=2, detail_w
 CONFIGS = {
     "cel": replace(SMALL, classes=2, context_px=64),
     "lines": SMALL,
+    "lines, with a quarter level": replace(SMALL, quarter_width=8),
     "lines, concatenated": replace(SMALL, in_channels=4, kernel_size=7),
     "cel, as in the paper": replace(SMALL, classes=2, context_px=64, detail_width=0),
     "lines, as in the paper": replace(SMALL, context_stride=1, detail_width=0),
@@ -67,6 +68,8 @@ def network_of(config: GcnConfig) -> Gcn:
             part.running_var.uniform_(0.5, 1.5)
             part.weight.uniform_(0.5, 1.5)
             part.bias.uniform_(-0.1, 0.1)
+    if network.detail and network.detail.quarter:
+        network.detail.quarter.out.weight.normal_(0, 0.5)
     for answer in (network.coarse, network.detail.last[-1] if network.detail else network.coarse):
         answer.weight *= 3 / network(noise(config, 1, 64, 64)).std()
     return network
@@ -186,17 +189,18 @@ def test_cues_are_silent_on_flat_paint_and_answer_to_a_line() -> None:
 @TWO_ROADS
 def test_windows_answer_as_the_whole_frame_does(name: str) -> None:
     """Away from a window's borders by the detail road's reach, to 1e-4: only the order of sums differs."""
-    config, side = CONFIGS[name], 64
-    network, frame = network_of(config), noise(config, 2, 96, 128)
-    corners = [(0, 0), (64, 32), (22, 18)]
+    config, side = CONFIGS[name], 128
+    network, frame = network_of(config), noise(config, 2, 192, 256)
+    corners = [(0, 0), (128, 64), (44, 36)]
     windows = torch.stack([frame[..., y : y + side, x : x + side] for x, y in corners], 1)
-    shares = [[x / 128, y / 96, (x + side) / 128, (y + side) / 96] for x, y in corners]
+    shares = [[x / 256, y / 192, (x + side) / 256, (y + side) / 192] for x, y in corners]
     coarse, answer = network.forward_windows(
         network.shrink(frame), windows, torch.tensor([shares, shares], dtype=torch.float32)
     )
     whole = network(frame)
-    assert coarse.shape == (2, config.classes, 24, 32)
-    reach = DetailRoad.reach_px
+    assert coarse.shape == (2, config.classes, *[-(-n // 2) for n in network.shrink(frame).shape[-2:]])
+    assert network.detail is not None
+    reach = network.detail.reach_px
     for b in (0, 1):
         for k, (x, y) in enumerate(corners):
             inner = np.s_[reach : side - reach]
@@ -204,11 +208,13 @@ def test_windows_answer_as_the_whole_frame_does(name: str) -> None:
             torch.testing.assert_close(answer[b * 3 + k][:, inner, inner], expected, atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("row", [60, 61])
-def test_the_detail_road_looks_no_further_than_its_reach(row: int) -> None:
-    detail = network_of(SMALL).detail
+@TWO_ROADS
+@pytest.mark.parametrize("row", [60, 61, 62, 63])
+def test_the_detail_road_looks_no_further_than_its_reach(name: str, row: int) -> None:
+    config = CONFIGS[name]
+    detail = network_of(config).detail
     assert detail is not None
-    image, context = noise(SMALL, 1, 120, 8), torch.zeros(1, SMALL.width, 60, 4)
+    image, context = noise(config, 1, 120, 8), torch.zeros(1, config.width, 60, 4)
     reach, answer = detail.reach_px, detail(image, context)
     for far in (np.s_[: row - reach], np.s_[row + reach + 1 :]):
         changed = image.clone()
@@ -218,9 +224,10 @@ def test_the_detail_road_looks_no_further_than_its_reach(row: int) -> None:
         )
 
 
-def test_the_reach_is_no_further_than_it_must_be() -> None:
+@pytest.mark.parametrize("quarter_width", [0, 8])
+def test_the_reach_is_no_further_than_it_must_be(quarter_width: int) -> None:
     """Else every band computes rows for nothing."""
-    detail = DetailRoad(SMALL).eval().requires_grad_(False)
+    detail = DetailRoad(replace(SMALL, quarter_width=quarter_width)).eval().requires_grad_(False)
     for part in detail.modules():  # averages, through which every change shows
         if isinstance(part, nn.Conv2d):
             part.weight.fill_(1 / part.weight[0].numel())
@@ -338,6 +345,16 @@ def test_a_checkpoint_that_does_not_fit_is_refused_by_name(
     save_file(tensors, str(path), {"douga": json.dumps(header)})
     with pytest.raises(CheckpointError, match=f"spoilt.safetensors: .*{message}"):
         load_network(path, "cpu")
+
+
+def test_checkpoints_from_before_the_quarter_level_load(
+    good: tuple[dict[str, Tensor], dict[str, Any]], tmp_path: Path
+) -> None:
+    tensors, header = dict(good[0]), json.loads(json.dumps(good[1]))
+    del header["config"]["quarter_width"]
+    path = tmp_path / "older.safetensors"
+    save_file(tensors, str(path), {"douga": json.dumps(header)})
+    assert load_network(path, "cpu").info.config == GcnConfig(**good[1]["config"])
 
 
 @pytest.mark.parametrize("header", ["[]", "no json", "{}"])

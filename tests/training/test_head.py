@@ -101,6 +101,27 @@ def test_irises_are_colour_fills_and_whites_only_where_no_line_closes_them(
     assert art.ids[153, 150] == DougaClass.COLOR_FILL  # the pupil
 
 
+@pytest.mark.parametrize(("eye_px", "share"), [(8, 0.24), (11, 0.46), (15, 0.5)])
+def test_small_eyes_are_more_than_outline(eye_px: int, share: float) -> None:
+    look = shaded_look(3)
+    look = replace(look, face=replace(look.face, iris_outlined=True, pupil="round", highlights=1))
+    sheet = Sheet((64, 64))
+    pen = HeadPen(sheet, HeadSpace((32.0, 32.0), eye_px / 0.4, 0.0, 1, 0.0, 0.0), LineStyle(1.3))
+    skin = pen.area(curves.ellipse((0.0, 0.0), (0.5, 0.5)), look.skin.normal)
+    design = design_eyes(np.random.default_rng(4), look, is_profile=False)
+    draw_eye(pen, look, Eye(0.0, 0.0, 0.4, 0.4, 1, 0.0, is_profile=False), design, skin_area=skin)
+    ids = sheet.resolve().ids
+    inked, painted = (ids == DougaClass.VISIBLE_LINE).sum(), (ids == DougaClass.COLOR_FILL).sum()
+    assert painted > share * inked
+
+
+def test_the_trace_lines_of_small_figures_are_thin() -> None:
+    widths = [
+        np.mean([make_style(np.random.default_rng(s), px).tone_px for s in range(20)]) for px in (40, 200)
+    ]
+    assert widths[0] < 0.7 * widths[1]
+
+
 def test_small_figures_have_few_trace_lines() -> None:
     share = []
     for height_px in (24, 200):

@@ -325,6 +325,19 @@ def test_the_context_may_see_frames_at_another_size_than_before(scenes: Path, ou
     assert load_network(out / "second" / LAST, "cpu").info.config == larger.network
 
 
+def test_a_run_with_a_quarter_level_starts_from_weights_without_one(scenes: Path, out: Path) -> None:
+    first = recipe_of(scenes, out / "first", steps=1, validate_every=9)
+    train(first)
+    start = str(out / "first" / LAST)
+    deeper = replace(first, quarter_width=4, init_from=start, learning_rate=1e-12, weight_decay=0, average=0)
+    train(replace(deeper, out=str(out / "second")))
+    before, after = (load_network(out / name / LAST, "cpu", fused=False) for name in ("first", "second"))
+    learned = dict(after.network.named_parameters())
+    assert "detail.quarter.out.weight" in learned
+    for key, value in before.network.named_parameters():
+        torch.testing.assert_close(value, learned[key], atol=1e-6, rtol=1e-3)
+
+
 def test_a_cutout_can_unlearn_what_stage_one_was_sure_of(scenes: Path, out: Path) -> None:
     assert max(pulls_on_a_sure_background(scenes, out, alpha=0.5)) < -1
 

@@ -93,6 +93,7 @@ class Recipe:
     context_px: int = knob(640, "long side of the frame as the context road sees it; 0: use context_stride")
     context_stride: int = knob(2, "where context_px is 0: the context road sees the crop this much smaller")
     detail_width: int = knob(16, "channels of the full-resolution path; 0 leaves it out")
+    quarter_width: int = knob(0, "channels of that path's level at a quarter of the size; 0 leaves it out")
 
     data: str = knob(
         "", "folders in the layout of `douga simulate`, for cutouts also of im/ and gt/, comma-separated"
@@ -291,6 +292,7 @@ class Recipe:
             context_px=self.context_px,
             context_stride=self.context_stride,
             detail_width=self.detail_width,
+            quarter_width=self.quarter_width,
         )
 
 

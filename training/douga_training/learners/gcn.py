@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from douga.checkpoint import load_network
 from douga.errors import CheckpointError
-from douga.networks.gcn import Gcn, GcnConfig, as_alpha
+from douga.networks.gcn import Gcn, GcnConfig, as_alpha, with_quarter_level
 from douga.types import U8
 from douga_training import losses
 from douga_training.alpha_losses import pixel_loss
@@ -47,7 +47,7 @@ class GcnLearner:
         assert isinstance(recipe.network, GcnConfig)
         network = Gcn(recipe.network)
         if recipe.init_from:
-            network.load_state_dict(_begun_from(recipe, recipe.network))
+            network.load_state_dict(_begun_from(recipe, network))
         return network
 
     def prepare(self, samples: Samples, device: torch.device) -> None:
@@ -92,8 +92,9 @@ class GcnLearner:
         return sample_picture(network, batch, device)
 
 
-def _begun_from(recipe: Recipe, wanted: GcnConfig) -> Mapping[str, Tensor]:
-    """The weights that a recipe names. Raises CheckpointError where they do not fit its network."""
+def _begun_from(recipe: Recipe, network: Gcn) -> Mapping[str, Tensor]:
+    """The weights that a recipe names, for its new network. Raises CheckpointError where they do not fit."""
+    wanted = network.config
     start = load_network(recipe.init_from, "cpu", fused=False)
     config, state = start.info.config, start.network.state_dict()
     if not isinstance(config, GcnConfig):
@@ -102,6 +103,7 @@ def _begun_from(recipe: Recipe, wanted: GcnConfig) -> Mapping[str, Tensor]:
         )
     if recipe.stage == "cutout" and start.info.stage == "cel":
         config, state = replace(config, classes=1), as_alpha(state)
+    state, config = with_quarter_level(state, config, network.state_dict(), wanted)
     if config.shape() != wanted.shape():
         raise CheckpointError(
             f"init_from = {recipe.init_from}: its network {config} is not the recipe's {wanted}; "

@@ -85,12 +85,14 @@ def draw_iris(pen: HeadPen, look: Look, design: IrisDesign, iris: Iris, white: A
     pen.tone(white, rim, paint.normal, DougaClass.COLOR_FILL, DougaClass.COLOR_EDGE)
     if size_px >= 5:
         _tones(pen, look, design, iris, white)
+    if size_px >= 2.5:
         _pupil(pen, look, design, iris, white)
     if size_px > 40:
         _close_up(pen, look, design, iris, white)
     ink = mix(pen.style.ink(paint), paint.shade2, 0.15)
     if outlined:
-        pen.line(rim, ink, width=0.9, within=white, closed=True)
+        thin = float(np.clip(size_px / 8, 0.3, 1.0))  # else nothing but outline is left of a small one
+        pen.line(rim, ink, width=0.9 * thin, within=white, closed=True)
     if size_px >= 4:
         _reflections(pen, design, iris, white, ink, outlined=design.spot_outlined and size_px > 14)
 

@@ -147,7 +147,9 @@ class _HandOver(Generic[Begun]):
         """Report what is done, and wait until there is memory for one more frame of this size."""
         allowed = self._limits.frames_in_flight(frame)
         while self._waiting and (len(self._waiting) > allowed or self._waiting[0].done()):
-            self._report(self._waiting.popleft().result())
+            outcome = self._waiting[0].result()  # it stays there where Ctrl-C ends the waiting
+            self._waiting.popleft()
+            self._report(outcome)
 
     def submit(self, source: Source, frame: Frame, begun: Begun, begun_s: float) -> None:
         self._waiting.append(self._pool.submit(self._finish_one, source, frame.warnings, begun, begun_s))

@@ -1,5 +1,6 @@
 """The overlap of reading, networks and writing: nothing lost, nothing out of order, nothing piling up."""
 
+import _thread
 import threading
 import time
 from collections.abc import Iterator
@@ -108,6 +109,20 @@ def test_an_interrupt_still_finishes_and_reports_what_was_handed_over() -> None:
         run_batch([Drawn(str(n)) for n in range(9)], look, slow, outcomes.append, Limits(jobs=2))
 
     assert [o.source.name for o in outcomes] == ["0", "1"]
+
+
+def test_a_frame_that_is_waited_for_when_ctrl_c_comes_is_still_reported() -> None:
+    outcomes: list[Outcome] = []
+
+    def finish(source: Source, seen: Seen) -> tuple[str, ...]:
+        time.sleep(0.3)  # until the next frame waits for room
+        _thread.interrupt_main()
+        time.sleep(0.3)
+        return ()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch([Drawn("0"), Drawn("1")], _see, finish, outcomes.append, Limits(jobs=1, memory_bytes=0))
+    assert [o.source.name for o in outcomes] == ["0"]
 
 
 def test_a_source_list_that_breaks_off_ends_the_batch() -> None:

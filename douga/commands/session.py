@@ -15,10 +15,12 @@ from tqdm import tqdm
 from douga.batch import Limits, Outcome, Source, run_batch
 from douga.commands.todo import Job, Results, Todo, told_of_skipped
 from douga.errors import DougaError, OutputError
-from douga.manifest import FrameRecord, Manifest, describe_run
+from douga.manifest import Manifest
+from douga.manifest_file import FrameRecord
 from douga.memory import memory_minded
 from douga.pipeline import Reconstruction, Seen, Settings, Stages, clean, see
 from douga.results import remove_files
+from douga.runs import describe_run
 from douga.types import Frame
 
 _MANIFEST_EVERY_S = 10.0  # so that even a power cut loses little of it

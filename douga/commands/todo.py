@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from douga.errors import OutputError
 from douga.frame_io import FrameSource, Sources
-from douga.manifest import FILE_NAME, FrameRecord, Manifest, Told, untold
+from douga.manifest import Manifest
+from douga.manifest_file import FILE_NAME, FrameRecord, Told, untold
 from douga.own_masks import OwnMasks
 from douga.results import is_there
 from douga.types import Frame

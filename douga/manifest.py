@@ -44,9 +44,9 @@ class Manifest:
         """Start a run's manifest with what earlier runs recorded in the same folder.
 
         Records made with another version, other weights or settings say so from now on in `made_with`.
-        untold: made by `untold`; they are taken for those of a run that was killed and made another look, if
-        there was one. Raises InputError when there is a manifest that cannot be read: it is not ours to throw
-        away.
+        untold: of `douga.manifest_file.untold`; they are taken for those of a run that was killed and made
+        another look, if there was one. Raises InputError when there is a manifest that cannot be read: it is
+        not ours to throw away.
         """
         found = read_manifest(folder / FILE_NAME, run["command"])
         manifest = cls(run, masks, work, found.frames_beside(run))

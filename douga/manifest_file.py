@@ -85,7 +85,11 @@ def untold(name: str, input_path: Path, kinds: Iterable[str]) -> FrameRecord:
 
 @dataclass(frozen=True)
 class ManifestFile:
-    """A manifest as it is on disk. begun: what matters of the runs that have not come to their end."""
+    """A manifest as it is on disk.
+
+    run: the last that wrote it, which made the records without `made_with`. records: of all commands. begun:
+    by command and work, what matters of the runs that have not come to their end.
+    """
 
     run: dict[str, Any]
     records: list[FrameRecord]

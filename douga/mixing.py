@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -41,10 +42,13 @@ def mix_weights(first: str | Path, second: str | Path, share: float) -> tuple[di
         key: value.lerp(others[key], share) if value.is_floating_point() else value
         for key, value in state.items()
     }
-    told = {"mixed": [f"{1 - share:g} of {one.sha256[:12]}", f"{share:g} of {other.sha256[:12]}"]}
+    told: dict[str, Any] = {
+        "mixed": [f"{1 - share:g} of {one.sha256[:12]}", f"{share:g} of {other.sha256[:12]}"]
+    }
     lead = one.info if one.info.stage == stage else other.info
     if isinstance(config, GcnConfig) and isinstance(lead.config, GcnConfig):
         lead = replace(lead, config=replace(lead.config, quarter_width=config.quarter_width))
+        told["quarter_width"] = config.quarter_width
     info = replace(
         lead, step=max(one.info.step, other.info.step), recipe=dict(lead.recipe) | told,
         licence=_both(one.info.licence, other.info.licence), source=_both(one.info.source, other.info.source),

@@ -3,7 +3,8 @@
 Two roads meet. The *context* road is the paper's network: a ResNet, large separable kernels on each of its
 four levels, boundary refinement. It sees the frame small, so its kernels reach across the whole drawing. The
 *detail* road runs at full resolution on colours and classical cues, because a line of 1 to 3 px cannot be
-placed by a prediction that is upsampled from a quarter of the size.
+placed by a prediction that is upsampled from a quarter of the size. Where it has a level at a quarter of the
+size itself, it also sees what lies around: further than its own layers reach, finer than the context does.
 """
 
 from __future__ import annotations
@@ -156,7 +157,8 @@ class QuarterLevel(nn.Module):
 
 
 class DetailRoad(nn.Module):
-    """Where exactly, at full and half resolution, told by the context what to look for.
+    """Where exactly, at full and half resolution (and a quarter, where it has such a level), told by the context
+    what to look for.
 
     (B, C, H, W) image and (B, width, ceil(H/2), ceil(W/2)) context -> (B, classes, H, W) logits. reach_px:
     how far an output pixel looks. stride: in windows that begin at multiples of it all grids stay in place.
@@ -206,6 +208,11 @@ class Gcn(nn.Module):
         if config.kernel_size % 2 == 0:
             raise ValueError(
                 f"kernel_size must be odd so that sizes are kept, got {config.kernel_size}; use 25 or 49"
+            )
+        if config.quarter_width and not config.detail_width:
+            raise ValueError(
+                f"quarter_width = {config.quarter_width} is a level of the full-resolution path, which "
+                "detail_width = 0 leaves out; use quarter_width = 0"
             )
         self.config = config
         self.context = ContextRoad(config)
@@ -272,7 +279,8 @@ def with_quarter_level(
     """A network without a level at a quarter of the size as one that has the other's, and answers the same.
 
     state, config; other, other_config: of two `Gcn`. The level's last layer says nothing yet. Returns the
-    first as it is where it has such a level, or the other has none.
+    first as it is where it has such a level, or no full-resolution path, or the other has none; whether the
+    two fit otherwise is the caller's to see.
     """
     if config.quarter_width or not config.detail_width or not other_config.quarter_width:
         return dict(state), config

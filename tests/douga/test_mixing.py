@@ -71,6 +71,7 @@ def test_a_level_that_one_lacks_counts_with_its_share(tmp_path: Path) -> None:
     save_network(new, network, WeightsInfo("cel", deep, "color", 3, {}, "x"), half=False)
     state, info = mix_weights(old, new, 0.25)
     assert info.config == deep
+    assert info.recipe["quarter_width"] == 4
     key = "detail.quarter.out.weight"
     torch.testing.assert_close(state[key], 0.25 * state_of(new)[key])
     back, info = mix_weights(new, old, 1.0)
@@ -79,6 +80,12 @@ def test_a_level_that_one_lacks_counts_with_its_share(tmp_path: Path) -> None:
     found.load_state_dict(back)
     image = torch.rand(1, 3, 64, 96)
     torch.testing.assert_close(found(image), asked(image))
+
+
+def test_levels_of_different_width_do_not_mix(tmp_path: Path) -> None:
+    pair = [saved(tmp_path / f"{n}.safetensors", n, replace(CEL, quarter_width=n)) for n in (4, 8)]
+    with pytest.raises(CheckpointError, match="do not mix"):
+        mix_weights(*pair, 0.5)
 
 
 def test_weights_that_cannot_be_written_are_told(

@@ -32,7 +32,7 @@ from douga.inference import predict
 from douga.ink import with_outline
 from douga.lines import area_costs, find_lines, without_zeal
 from douga.networks.cues import ClassicalCues
-from douga.networks.gcn import DetailRoad, Gcn, GcnConfig
+from douga.networks.gcn import DetailRoad, Gcn, GcnConfig, QuarterLevel
 from douga.preprocess import INPUT_MODES, input_channels, lifted, to_rgb, to_tensor
 from douga.types import CelMask, Frame
 
@@ -161,6 +161,11 @@ def test_an_even_kernel_is_refused() -> None:
         Gcn(replace(SMALL, kernel_size=24))
 
 
+def test_a_level_of_a_path_that_is_left_out_is_refused() -> None:
+    with pytest.raises(ValueError, match="quarter_width = 8 is a level of the full-resolution path"):
+        Gcn(replace(SMALL, detail_width=0, quarter_width=8))
+
+
 def test_shrink_takes_the_long_side_to_context_px_and_never_enlarges() -> None:
     network = network_of(CONFIGS["cel"])
     assert network.shrink(torch.zeros(1, 3, 96, 128)).shape == (1, 3, 48, 64)
@@ -237,6 +242,20 @@ def test_the_reach_is_no_further_than_it_must_be(quarter_width: int) -> None:
     moved = (detail(changed, context) - detail(image, context)).abs().amax((0, 1, 3))
     assert moved[60] > 0
     assert not moved[61:].any()
+
+
+@TWO_ROADS
+def test_a_region_equals_its_part_of_the_whole_frame(name: str) -> None:
+    config = CONFIGS[name]
+    image = noise(config, 1, 131, 157)[0]
+    whole = predict(loaded(config), image, precision=torch.float32)
+    part = predict(loaded(config), image, precision=torch.float32, region=(65, 63, 50, 41))
+    torch.testing.assert_close(part, whole[:, 63:104, 65:115], atol=5e-4, rtol=0)
+
+
+def test_a_new_quarter_level_adds_nothing() -> None:
+    half = torch.rand(1, 8, 9, 7)
+    assert torch.equal(QuarterLevel(8, 4).eval()(half), half)
 
 
 @TWO_ROADS

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from douga_training.simulate import curves
-from douga_training.simulate.colours import Swatch
+from douga_training.simulate.colours import Swatch, mix
 from douga_training.simulate.eyes import Eye, design_eyes, draw_eye
 from douga_training.simulate.head import Head
 from douga_training.simulate.head_pen import HeadPen, HeadSpace
@@ -110,9 +110,18 @@ def test_small_eyes_are_more_than_outline(eye_px: int, share: float) -> None:
     skin = pen.area(curves.ellipse((0.0, 0.0), (0.5, 0.5)), look.skin.normal)
     design = design_eyes(np.random.default_rng(4), look, is_profile=False)
     draw_eye(pen, look, Eye(0.0, 0.0, 0.4, 0.4, 1, 0.0, is_profile=False), design, skin_area=skin)
-    ids = sheet.resolve().ids
+    art = sheet.resolve()
+    ids = art.ids
     inked, painted = (ids == DougaClass.VISIBLE_LINE).sum(), (ids == DougaClass.COLOR_FILL).sum()
     assert painted > share * inked
+    pupil = mix(look.eyes.shade2, (8, 6, 14), 0.7)
+    assert eye_px < 11 or (np.abs(art.rgb.astype(int) - pupil).max(2) < 12).any()
+
+
+def test_the_visible_lines_of_small_figures_are_thin() -> None:
+    widths = {px: [make_style(np.random.default_rng(s), px).width_px for s in range(20)] for px in (10, 40)}
+    assert max(widths[40]) < 1.25
+    assert set(widths[10]) == {1.0}
 
 
 def test_the_trace_lines_of_small_figures_are_thin() -> None:

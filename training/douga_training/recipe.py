@@ -201,6 +201,11 @@ class Recipe:
             raise RecipeError(f"crop_px = {self.crop_px}: give an even size of at least 32")
         if self.kernel_size % 2 == 0:
             raise RecipeError(f"kernel_size = {self.kernel_size}: give an odd one, such as 25 or 49")
+        if self.quarter_width and not self.detail_width:
+            raise RecipeError(
+                f"quarter_width = {self.quarter_width}: is a level of the full-resolution path, which "
+                "detail_width = 0 leaves out; set it to 0 too"
+            )
         if self.scale_min > self.scale_max:
             raise RecipeError(
                 f"scale_min = {self.scale_min} is above scale_max = {self.scale_max}; swap them"

@@ -170,7 +170,8 @@ def _lash_shape(pen: HeadPen, look: Look, eye: Eye, curve: Points, ink: Rgb, *, 
     )
     thick = 0.2 * look.face.lash * eye.h * depth
     if pen.px(thick) < pen.style.width_px * 1.2:
-        pen.line(curve, ink, width=float(np.clip(pen.px(eye.h) / 13, 0.7, 1.15)), taper=(0.12, 0.05))
+        width = float(np.clip(pen.px(eye.h) / 13, 0.7, 1.15))  # a full one would fill an eye of 8 px
+        pen.line(curve, ink, width=width, taper=(0.12, 0.05))
         return
     outer = curve + np.stack([0.25 * eye.side * thick * profile * s, -thick * profile], 1)
     pen.solid(np.vstack([curve, outer[::-1]]), ink)

@@ -152,7 +152,7 @@ def make_style(rng: np.random.Generator, head_px: float) -> LineStyle:
     detail = float(np.clip((np.log2(max(head_px, 1.0)) - 5.0) / 4.5, 0.0, 1.0))
     close = float(np.clip((head_px - 900) / 1200, 0, 1))
     width = float(np.exp(rng.normal(np.log(1.5 + 0.5 * detail + 0.5 * close), 0.22)))
-    width = float(np.clip(width, 1.0, min(4.0, 0.7 + head_px / 75.0)))
+    width = float(np.clip(width, 1.0, min(4.0, max(1.0, 0.7 + head_px / 75.0))))
     kind = pick_name(rng, black=0.45, dark=0.35, tint=0.2)
     return LineStyle(
         width_px=width,

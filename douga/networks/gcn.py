@@ -157,8 +157,8 @@ class QuarterLevel(nn.Module):
 
 
 class DetailRoad(nn.Module):
-    """Where exactly, at full and half resolution (and a quarter, where it has such a level), told by the context
-    what to look for.
+    """Where exactly, at full and half resolution (and a quarter, where it has such a level), told by the
+    context what to look for.
 
     (B, C, H, W) image and (B, width, ceil(H/2), ceil(W/2)) context -> (B, classes, H, W) logits. reach_px:
     how far an output pixel looks. stride: in windows that begin at multiples of it all grids stay in place.

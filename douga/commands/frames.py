@@ -23,13 +23,14 @@ _OVERWRITE = (
     "make results again that are there already, and remove those of kinds that are not asked for; where it "
     "is stopped, the same command goes on"
 )
+INPUTS = "images, folders of images, numbered sequences ('A####.png') or videos"
 _SERVER = "send the frames to this server; auto: the one that you started on this machine"
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     """Which frames, and where the results go."""
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="INPUT", help="images, folders, numbered sequences or videos")
+    add("inputs", nargs="+", metavar="INPUT", help=INPUTS)
     add("--out", required=True, type=Path, metavar="DIR", help="folder for the results")
     add("--overwrite", action="store_true", help=_OVERWRITE)
     add("--frames", type=frame_range, metavar="A-B", help="only frames numbered A to B, e.g. 101-200")

@@ -97,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> tuple[list[Table], str]:
     """All tables, printed as they come, and the device. Raises DougaError for what cannot be measured."""
     from douga.cutout_weights import load_cutout_network
+    from douga_training.bench.scores import told_of
 
     use_threads(args.threads)
     networks = {"floor": load_cutout_network(args.floor, args.device)}
@@ -107,10 +108,7 @@ def measure(args: argparse.Namespace) -> tuple[list[Table], str]:
         name = Path(getattr(args, role)).stem
         who = f"{name}, its mask" if network.info.stage == "cel" else name
         found[role] = answer(who, network, folder, stems, args.build / "answers" / role)
-    told = [
-        f"{Path(getattr(args, role)).stem}: step {n.info.step}, sha256 {n.sha256[:12]}"
-        for role, n in networks.items()
-    ]
+    told = [told_of(getattr(args, role), network) for role, network in networks.items()]
     tables = [score_table(_command(args), [found["floor"], found["weights"]], f"Weights: {'; '.join(told)}.")]
     print(f"\n{as_text(tables[0])}", flush=True)
     print(f"worst frames: {draw_worst(found['weights'], folder, args.build / 'worst.png')}")

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from douga.checkpoint import load_network
+from douga.checkpoint import LoadedNetwork, load_network
 from douga.classes import FILL_CLASSES, LINE_CLASSES, DougaClass
 from douga.evaluate import LINES_ALL, Evaluation, Score, evaluate
 from douga.frame_io import read_frame, write_png, write_text
@@ -47,17 +47,22 @@ class Weights:
     raw: bool = False
 
     def describe(self) -> str:
-        """Name, training steps and start of the hash of both, as a sentence."""
+        """Name, training and start of the hash of both, as a sentence."""
         told = []
         for stage, name in (("cel", self.cel), ("lines", self.lines)):
-            loaded = load_network(name, "cpu")
-            told.append(f"{stage}: {Path(name).stem}, step {loaded.info.step}, sha256 {loaded.sha256[:12]}")
+            told.append(f"{stage}: {told_of(name, load_network(name, 'cpu'))}")
         return f"Weights: {'; '.join(told)}."
 
     def hashes(self) -> str:
         """Name and start of the hash of both, short enough for a table."""
         names = self.cel, self.lines
         return " + ".join(f"{Path(n).stem} {load_network(n, 'cpu').sha256[:8]}" for n in names)
+
+
+def told_of(name: str, loaded: LoadedNetwork) -> str:
+    """Weights for a table: name, training steps where they are of one training, start of the hash."""
+    trained = "a mixture" if "mixed" in loaded.info.recipe else f"step {loaded.info.step}"
+    return f"{Path(name).stem}, {trained}, sha256 {loaded.sha256[:12]}"
 
 
 def judge(

@@ -59,6 +59,10 @@ RECALL = {
     DougaClass.HIGHLIGHT_FILL: 0.708,
 }
 HISTORY_HEADS = ("date", "weights", "frames", "set", *COLUMNS.values())
+_HISTORY_NOTE = (
+    "*frames*: how many, of which drawing of the examination (a hash of its recipe and code). Figures of "
+    "different ones, or without one, are of other frames and cannot be compared."
+)
 CEILING = "the truth, cleaned"  # a row that nobody has to beat
 Rows = dict[tuple[str, str], dict[str, float]]  # by (who, "drawn lossless")
 
@@ -170,7 +174,7 @@ def write_exam(
     parts += [f"### {t.title}\n\n{grid(t.heads, t.rows)}" for t in others]
     kept = re.findall(r"^\| \d{4}-\d\d-\d\d \|.*$", marked.inside, re.MULTILINE)
     lines = [grid(HISTORY_HEADS, ()), *kept, *(grid_line(row) for row in history)]
-    parts.append("### History\n\n" + "\n".join(lines))
+    parts.append(f"### History\n\n{_HISTORY_NOTE}\n\n" + "\n".join(lines))
     with atomic_path(path) as unfinished:
         unfinished.write_text(marked.holding("\n\n".join(parts)), "utf-8")
 

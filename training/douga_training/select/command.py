@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from douga.commands.frames import INPUTS
 from douga.errors import InputError, MissingInputError, OutputError
 from douga.shipped import CEL_WEIGHTS, LINES_WEIGHTS
 
@@ -23,10 +24,10 @@ if TYPE_CHECKING:  # OpenCV, torch and weights are loaded when there is work to 
 
 EXAMPLES = """\
 examples:
-  douga select shots/ --out to_label
+  douga select shots/*/ --out to_label                the pictures of each of these folders
   douga select episode.mp4 --out to_label --count 40
-  douga select shots/ --out first --no-model          varied frames only: fast, and before there is a model
-  douga select shots/ --out round2 --labelled first/frame --weights-lines runs/studio/best.safetensors
+  douga select shots/*/ --out first --no-model        varied frames only: fast, and before there is a model
+  douga select shots/*/ --out round2 --labelled first/frame --weights-lines runs/studio/best.safetensors
       the next round: nothing like the frames that have labels already, by the model they taught
   douga select studio/train/im --hard --out hard      for cutouts: what the weights do badly on (ToonOut)
 
@@ -53,7 +54,7 @@ _POOL = 3  # groups for each frame that is wanted: a choice, but few enough to a
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `run`."""
     add = parser.add_argument
-    add("inputs", nargs="+", metavar="FRAMES", help="images, folders, numbered sequences or videos")
+    add("inputs", nargs="+", metavar="FRAMES", help=INPUTS)
     add("--out", required=True, type=Path, metavar="DIR", help="folder for the selection")
     add("--count", type=_count, default=24, metavar="N", help="how many frames to choose (default: 24)")
     add("--labelled", action="append", default=[], metavar="PATH", help=_LABELLED)

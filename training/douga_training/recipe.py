@@ -102,8 +102,8 @@ class Recipe:
     simulated_px: int = knob(512, "size of the window that the simulator draws on the fly for stage two")
     validation: str = knob(
         "",
-        "folder for validation; empty: val/ beside a train/, else the last validation_frames, at most a fifth, of "
-        "the last folder of `data`",
+        "folder for validation; empty: val/ beside a train/, else the last validation_frames, at most a "
+        "fifth, of the last folder of `data`",
     )
     validation_frames: int = knob(24, "how many frames to hold back, or to read of the validation folder")
     broadcast: float = knob(0.5, "share of samples that show the broadcast twin, where there is one")

@@ -101,6 +101,22 @@ def test_irises_are_colour_fills_and_whites_only_where_no_line_closes_them(
     assert art.ids[153, 150] == DougaClass.COLOR_FILL  # the pupil
 
 
+def test_the_dark_part_of_an_iris_may_be_nearly_black() -> None:
+    look = shaded_look(3)
+    look = replace(look, face=replace(look.face, iris_style="two_tone", highlights=0))
+    brightness = []
+    for depth in (0.0, 1.0):
+        sheet = Sheet((300, 300))
+        pen = HeadPen(sheet, HeadSpace((150.0, 150.0), 280.0, 0.0, 1, 0.0, 0.0), LineStyle(1.8))
+        skin = pen.area(curves.ellipse((0.0, 0.0), (0.5, 0.5)), look.skin.normal)
+        design = replace(design_eyes(np.random.default_rng(4), look, is_profile=False), lid_shadow=0.0)
+        design = replace(design, iris=replace(design.iris, dark_depth=depth))
+        draw_eye(pen, look, Eye(0.0, 0.0, 0.6, 0.4, 1, 0.0, is_profile=False), design, skin_area=skin)
+        art = sheet.resolve()
+        brightness.append(art.rgb[art.ids == DougaClass.SHADING_FILL].mean())
+    assert brightness[1] < 0.6 * brightness[0]
+
+
 @pytest.mark.parametrize(("eye_px", "share"), [(8, 0.24), (11, 0.46), (15, 0.5)])
 def test_small_eyes_are_more_than_outline(eye_px: int, share: float) -> None:
     look = shaded_look(3)

@@ -72,7 +72,7 @@ def design_eyes(rng: np.random.Generator, look: Look, *, is_profile: bool) -> Ey
         spikes=int(rng.choice([0, 1, 2, 3], p=[0.35, 0.2, 0.3, 0.15])),
         white=tint,
         white_shade=mix(tint, mix(look.skin.shade2, (120, 130, 175), 0.55), rng.uniform(0.3, 0.6)),
-        white_is_enclosed=bool(rng.random() < 0.75),
+        white_is_enclosed=bool(rng.random() < 0.97),
         lid_shadow=float(rng.choice([0.0, rng.uniform(0.12, 0.3)], p=[0.25, 0.75])),
         lower_span=(float(rng.uniform(0.0, 0.1)), float(rng.uniform(0.3, 0.95))),
     )

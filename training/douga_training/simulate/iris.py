@@ -32,6 +32,7 @@ class IrisDesign:
     rays: int
     pupil_inked: bool
     has_glow: bool
+    dark_depth: float  # of the dark part: 0 the first shadow of the paint, 1 nearly black
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ def design_iris(rng: np.random.Generator, look: Look) -> IrisDesign:
         rays=int(rng.integers(5, 12)) if rng.random() < 0.3 else 0,
         pupil_inked=bool(rng.random() < 0.5),
         has_glow=bool(rng.random() < 0.5),
+        dark_depth=u(0.0, 1.0),
     )
 
 
@@ -106,7 +108,8 @@ def _tones(pen: HeadPen, look: Look, design: IrisDesign, iris: Iris, white: Area
         arc = np.pi - rise + a * (np.pi + 2 * rise)
         edge = np.stack([np.cos(rise) * (1 - 2 * a), design.dark_share + 0.22 * np.sin(np.pi * a)], 1)
         dark = iris.place(np.vstack([np.stack([np.cos(arc), np.sin(arc)], 1), edge]))
-        pen.tone(white, dark, paint.shade, DougaClass.SHADING_FILL, DougaClass.SHADING_LINE if big else None)
+        deep = mix(paint.shade, mix(paint.shade2, (8, 6, 14), 0.5), design.dark_depth)
+        pen.tone(white, dark, deep, DougaClass.SHADING_FILL, DougaClass.SHADING_LINE if big else None)
     if style in ("gradient", "shine"):
         low, top = pen.space.place([(iris.x, iris.y + iris.ry), (iris.x, iris.y - iris.ry)])
         pen.sheet.glaze(white, paint.shade2, low, top, shape=pen.space.place(iris.spot(0, 0, 1, 1)))

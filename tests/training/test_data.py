@@ -172,6 +172,31 @@ def test_stage_two_is_given_what_stage_one_found_of_the_frame_or_its_twin(
         Picture(np.zeros((4, 4, 3), np.uint8), plane, plane, plane[:2])
 
 
+def test_hard_frames_are_shown_more_often(scenes: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(scenes, tmp_path / "scenes")
+    names = sorted(path.name for path in (folder / "frame").glob("*.png"))
+    shutil.copytree(folder / "cel_mask", folder / "found_mask")
+    shutil.copytree(folder / "cel_mask", folder / "broadcast" / "found_mask")
+    with pytest.raises(InputError, match="hard"):
+        samples_of(recipe_of(folder, "cel", hard=0.5))
+    nothing = png_bytes(np.zeros((180, 320), np.uint8))
+    (folder / "found_mask" / names[1]).write_bytes(nothing)  # the frame itself
+    (folder / "broadcast" / "found_mask" / names[2]).write_bytes(nothing)  # its twin alone
+    (folder / "found_mask" / names[3]).unlink()  # nobody knows
+    for share in (0.5, 1.0):
+        samples = samples_of(recipe_of(folder, "cel", hard=share))
+        assert samples.hard == [1, 2]
+        seen = [samples._pick(number, samples._generator(number)) for number in range(400)]
+        assert seen == [samples._pick(number, samples._generator(number)) for number in range(400)]
+        expected = share + (1 - share) * 2 / len(names)
+        assert abs(np.isin(seen, [1, 2]).mean() - expected) < 0.08
+    assert not samples_of(recipe_of(folder, "cel")).hard
+    with pytest.raises(MissingInputError, match=r"hard = 0\.5"):
+        open_folders(recipe_of(scenes, "cel", hard=0.5))
+    with pytest.raises(RecipeError, match="hard"):
+        recipe_of(folder, "cel", hard=0.5, epochs=2)
+
+
 def test_a_found_mask_follows_the_picture(scenes: Path) -> None:
     h, w = 180, 320
     found = np.zeros((h, w), np.uint8)

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from douga.classes import DougaClass
+from douga.errors import InputError
 from douga.preprocess import lifted, to_tensor
 from douga_training.augment import (
     Colours,
@@ -31,6 +32,7 @@ from douga_training.augment import (
     textured,
     without_book,
 )
+from douga_training.hard_frames import hard_positions
 from douga_training.picture import Picture
 from douga_training.raw_cache import FOUND, FOUND_IN_TWIN, SceneFolder
 from douga_training.recipe import GUESSED, SOFT, Recipe
@@ -60,11 +62,18 @@ class Samples(Dataset[dict[str, Tensor]]):
     Where the context is the whole frame: {"small" (C, h, w), "small_ids" (h/2, w/2), "windows" (K, C, S, S),
     "boxes" (K, 4), "ids" (K, S, S)}. Where it is a crop: {"image" (C, S, S), "ids" (S, S)}. Images are
     float32 as `to_tensor` makes them, ids int64, or for cutouts alphas, float32, 0 to 1.
+
+    Raises InputError where the recipe wants hard frames and there are none.
     """
 
     def __init__(self, recipe: Recipe, folders: list[SceneFolder], *, validation: bool = False) -> None:
         self.recipe, self.folders, self.validation = recipe, folders, validation
         self.total = sum(len(f) for f in folders)
+        self.hard = hard_positions(folders) if recipe.hard and not validation else []
+        if recipe.hard and not validation and not self.hard:
+            raise InputError(
+                f"hard = {recipe.hard}: stage one fails on none of the frames; give more, or use 0"
+            )
         self.colours, self.geometry = Colours(recipe), Geometry(recipe)
         self.is_soft = recipe.stage in SOFT  # the truth is an alpha, not a class
 
@@ -94,9 +103,13 @@ class Samples(Dataset[dict[str, Tensor]]):
         raise IndexError(index)
 
     def _pick(self, number: int, rng: np.random.Generator) -> int:
-        """Which frame a sample shows: one after the other, shuffled in each epoch, or any."""
+        """Which frame a sample shows: one after the other, shuffled in each epoch, or any, hard ones more
+        often where the recipe says so.
+        """
         if self.validation:
             return number % self.total
+        if self.hard and rng.random() < self.recipe.hard:
+            return self.hard[rng.integers(len(self.hard))]
         if not self.recipe.epochs:
             return int(rng.integers(self.total))
         whole = epoch_steps(self.recipe, self.total) * self.recipe.batch

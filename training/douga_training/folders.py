@@ -27,9 +27,11 @@ def open_folders(recipe: Recipe) -> tuple[list[SceneFolder], list[SceneFolder]]:
     held = _held(recipe, given, folders)
     for folder in held:
         folders = [_without(other, folder) for other in folders]
-    if recipe.found_masks and not any(f.has(i, FOUND) for f in folders for i in range(len(f))):
+    entry = "found_masks" if recipe.found_masks else "hard"
+    wanted = getattr(recipe, entry)
+    if wanted and not any(f.has(i, FOUND) for f in folders for i in range(len(f))):
         raise MissingInputError(
-            f"{recipe.data}: found_masks = {recipe.found_masks}, but no frame has such a mask; first run "
+            f"{recipe.data}: {entry} = {wanted}, but no frame has a mask that stage one found; first run "
             f"python -m douga_training.found_masks {' '.join(map(str, given))}"
         )
     if recipe.simulated < 1 and not any(len(folder) for folder in folders):

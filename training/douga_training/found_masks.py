@@ -1,5 +1,5 @@
 """Masks as stage one finds them, beside the true ones: stage two then learns from the errors that it will
-meet. See `--help`.
+meet, and stage one from those that it makes. See `--help`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ examples:
       writes data/train/found_mask/ and data/train/broadcast/found_mask/; run it again to go on
   python -m douga.train training/recipes/lines-small.toml --data data/train --found_masks 0.6
       six in ten of the folder's frames are then shown to stage two with these masks
+  python -m douga.train training/recipes/cel-small.toml --data data/train --init_from cel-small --hard 0.67
+      stage one learns from what it got wrong: two thirds of its samples are of such frames
 
 Use frames that these weights were not trained on: on those stage one errs less than it will in use. A frame
 that is newer than its mask gets a new one. What a training learns from changes with the masks, so find them
@@ -49,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="python -m douga_training.found_masks",
-        description="Write the cel masks that stage one finds beside the true ones, for training stage two.",
+        description="Write the cel masks that stage one finds beside the true ones, to train both stages.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

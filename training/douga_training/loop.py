@@ -109,6 +109,10 @@ def _train(
             print(f"douga: {count_judged(recipe, held)}")
         if recipe.found_masks:
             print(f"douga: {count_found(folders)}")
+        if recipe.hard:
+            print(
+                f"douga: stage one fails on {len(samples.hard)}, which {recipe.hard:.0%} of the samples show"
+            )
         if run.step >= recipe.steps:
             print("douga: nothing is left to do; more --steps go on from here, --fresh begins anew")
     progress = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=rank != 0, mininterval=5.0)

@@ -46,6 +46,7 @@ _SHARES = (
         "texture",
         "mask_noise",
         "found_masks",
+        "hard",
         "final_rate",
         "average",
         "goal",
@@ -135,6 +136,11 @@ class Recipe:
         "stage two: chance that a frame of `data` comes with the mask that stage one finds there, which "
         "`python -m douga_training.found_masks` writes; validation has the true masks",
     )
+    hard: float = knob(
+        0.0,
+        "share of samples from those frames alone on which stage one fails, by the masks that "
+        "`python -m douga_training.found_masks` wrote; the others come from all frames",
+    )
 
     loss: str = knob(
         "cross_entropy",
@@ -198,6 +204,11 @@ class Recipe:
         if not self.data and (self.epochs or self.schedule == "halving"):
             raise RecipeError(
                 "epochs and schedule halving count passes over a folder; set data, or use steps"
+            )
+        if self.hard and (self.epochs or self.schedule == "halving"):
+            raise RecipeError(
+                f"hard = {self.hard}: epochs and schedule halving show every frame once; use steps and "
+                "another schedule, or hard = 0"
             )
         if self.crop_px % 2 or self.crop_px < 32:
             raise RecipeError(f"crop_px = {self.crop_px}: give an even size of at least 32")

@@ -1,4 +1,4 @@
-"""Frames on which stage one fails, by the masks that it found there: those teach it most.
+"""Frames on which stage one fails, by the masks that it found there, to show them more often.
 
 ToonOut (3.2.1) chooses its pictures so, and some on which all is well already, to keep the set balanced.
 """

@@ -110,9 +110,7 @@ def _train(
         if recipe.found_masks:
             print(f"douga: {count_found(folders)}")
         if recipe.hard:
-            print(
-                f"douga: stage one fails on {len(samples.hard)}, which {recipe.hard:.0%} of the samples show"
-            )
+            print(f"douga: {len(samples.hard)} frames are hard; {recipe.hard:.0%} of the samples show these")
         if run.step >= recipe.steps:
             print("douga: nothing is left to do; more --steps go on from here, --fresh begins anew")
     progress = tqdm(total=recipe.steps, initial=run.step, unit="step", disable=rank != 0, mininterval=5.0)

@@ -138,8 +138,8 @@ class Recipe:
     )
     hard: float = knob(
         0.0,
-        "share of samples from those frames alone on which stage one fails, by the masks that "
-        "`python -m douga_training.found_masks` wrote; the others come from all frames",
+        "share of the samples from `data` that show frames on which stage one fails (IoU below 0.94), by the "
+        "masks that `python -m douga_training.found_masks` writes; the others show any",
     )
 
     loss: str = knob(

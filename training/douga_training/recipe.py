@@ -20,6 +20,7 @@ from douga.networks.isnet import STRIDE as ISNET_STRIDE
 from douga.networks.isnet import IsNetConfig
 from douga.preprocess import INPUT_MODES, input_channels
 from douga_training.alpha_losses import Synchronisation
+from douga_training.hard_frames import HARD_IOU
 
 OUTPUTS = {"cel": 2, "lines": 10, "cutout": 1, "masks": 1}  # background and cel; the ten classes; an alpha
 SOFT = ("cutout", "masks")  # stages whose truth is an alpha
@@ -138,8 +139,8 @@ class Recipe:
     )
     hard: float = knob(
         0.0,
-        "share of the samples from `data` that show frames on which stage one fails (IoU below 0.94), by the "
-        "masks that `python -m douga_training.found_masks` writes; the others show any",
+        "share of the samples from `data` that show frames on which stage one fails: the mask that "
+        f"`python -m douga_training.found_masks` writes has an IoU below {HARD_IOU}; the others show any",
     )
 
     loss: str = knob(

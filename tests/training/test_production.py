@@ -340,6 +340,41 @@ def test_own_material_is_placed_in_every_frame(tmp_path: Path) -> None:
             assert made.meta["content"] == ["given"]
 
 
+def test_painted_cels_of_a_folder_are_placed_and_teach_no_lines(tmp_path: Path) -> None:
+    paint = np.zeros((60, 80, 4), np.uint8)
+    paint[10:50, 10:70] = (200, 120, 90, 255)
+    (tmp_path / "cels").mkdir()
+    for name, rgb in (("a", (200, 60, 60)), ("b", (60, 60, 200))):
+        paint[10:50, 10:70, :3] = rgb
+        (tmp_path / "cels" / f"{name}.png").write_bytes(store.png_bytes(paint))
+    out, size = tmp_path / "out", ("--size", "160x96", "--count", "6", "--no-book", "--broadcast")
+    words = ("--out", str(out), *size)
+    assert command.run(arguments(*words)) == 0  # with classes, which do not survive what is drawn next
+    assert command.run(arguments(*words, "--overwrite", "--cel", str(tmp_path / "cels"))) == 0
+    assert not [*out.glob("classes/*"), *out.glob("broadcast/classes/*")]
+    shown = set()
+    for stem in store.stems(out):
+        made, twin = (store.read_production(folder, stem) for folder in (out, out / "broadcast"))
+        assert (made.is_traced, made.classes.any(), made.cel_mask.any()) == (False, False, True)
+        assert np.array_equal(made.cel_mask, twin.cel_mask)
+        red, _, blue = made.cel[made.cel[..., 3] == 255][0, :3]
+        assert made.meta["drawing"] == ("a.png" if red > blue else "b.png")
+        shown.add(made.meta["drawing"])
+    assert shown == {"a.png", "b.png"}
+
+
+def test_painted_cels_that_are_opaque_or_empty_are_refused(tmp_path: Path) -> None:
+    for name, alpha in (("opaque", 255), ("empty", 0)):
+        paint = np.full((20, 20, 4), alpha, np.uint8)
+        (tmp_path / f"{name}.png").write_bytes(store.png_bytes(paint))
+        with pytest.raises(InputError, match=name):
+            command.run(arguments("--out", str(tmp_path / "out"), "--cel", str(tmp_path / f"{name}.png")))
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(InputError, match="no PNG pictures"):
+        command.run(arguments("--out", str(tmp_path / "out"), "--cel", str(tmp_path / "nothing")))
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -350,7 +385,8 @@ def test_own_material_is_placed_in_every_frame(tmp_path: Path) -> None:
         ("--alpha", "--glow", "1.1"),
         ("--glow", "0.5"),
         ("--drawing", "a", "b", "c"),
-        ("--cel", "a"),
+        ("--cel", "a", "b", "c", "d"),
+        ("--cel", "not_there.png"),
         ("--drawing", "not_there.png"),
     ],
 )

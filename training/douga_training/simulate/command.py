@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -25,7 +26,7 @@ from douga_training.simulate.production import BOOK_SHARE, broadcast_scene, comp
 from douga_training.simulate.soft import GLOW_SHARE
 
 if TYPE_CHECKING:
-    from douga_training.simulate.material import Material
+    from douga_training.simulate.material import CelPicture, Material
 
 EXAMPLES = """\
 examples:
@@ -40,12 +41,15 @@ examples:
       data for cutouts: soft alphas
   douga simulate --out own --count 20 --drawing A0001.tga
       your own colour-traced drawing, painted and composited
+  douga simulate --out cels --count 200 --broadcast --cel painted/
+      painted cels with an alpha (PNG) over backgrounds; without class maps they teach stage one and cutouts
 
 A production is decided by its number: number 7 is the same in every run with the same options. --seed is
 the first number, so two machines can share the work with --seed 0 and --seed 5000. With --broadcast,
 `douga evaluate` takes DIR as the truth of lossless frames and DIR/broadcast as the truth of their twins.
 """
 _INDEX_EVERY = 50
+_NAMES_TOLD = 8
 OPTIONS = "options"  # key of a production's entry in the index
 
 
@@ -64,7 +68,7 @@ class Job:
     soft: bool = False
     glow: float = GLOW_SHARE
     overwrite: bool = False
-    given: tuple[Material, ...] = ()
+    given: tuple[Material | CelPicture, ...] = ()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -78,7 +82,7 @@ class Job:
             "alike": self.alike,
             "alpha": self.soft,
             "glow": self.glow if self.soft else None,
-            "drawings": [material.name for material in self.given],
+            "drawings": _told([material.name for material in self.given]),
         }
 
 
@@ -148,7 +152,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own(
         "--cel",
         metavar=("FILE", "CLASSES"),
-        help="painted cel with its class map, and a mask as third file if it has no alpha",
+        help="painted cel with its class map, and a mask as third file if it has no alpha; or, for stage one "
+        "and cutouts, a cel with an alpha alone, or a folder of these",
     )
     add("--palette", default="retas", help="colours of --drawing: a preset or a TOML file (default: retas)")
     add("--workers", type=int, default=1, metavar="N", help="processes; one draws some 30 frames a minute")
@@ -273,11 +278,12 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
     return production.name, {**(twin or production).meta, OPTIONS: job.options}
 
 
-def _given(args: argparse.Namespace) -> Iterator[Material]:
-    """The drawings and cels of the command line, read once."""
+def _given(args: argparse.Namespace) -> Iterator[Material | CelPicture]:
+    """The drawings and cels of the command line, those that are traced read once."""
     if not args.drawing and not args.cel:
         return
-    from douga_training.simulate.material import read_cel, read_douga  # loads slowly, and is rarely needed
+    # Loads slowly, and is rarely needed.
+    from douga_training.simulate.material import find_cel_pictures, read_cel, read_douga
 
     palette = load_palette(args.palette)
     for files in args.drawing:
@@ -287,13 +293,25 @@ def _given(args: argparse.Namespace) -> Iterator[Material]:
             )
         yield read_douga(files[0], palette, *files[1:])
     for files in args.cel:
-        if not 2 <= len(files) <= 3:
-            raise InputError(f"--cel: got {len(files)} files, expected FILE CLASSES [MASK]")
-        yield read_cel(*files)
+        if len(files) > 3:
+            raise InputError(f"--cel: got {len(files)} files, expected FILE [CLASSES [MASK]] or DIR")
+        if len(files) == 1:
+            yield from find_cel_pictures(files[0])
+        else:
+            yield read_cel(*files)
+
+
+def _told(names: list[str]) -> list[str]:
+    """Names for the record of every production; of very many their number and a digest."""
+    if len(names) <= _NAMES_TOLD:
+        return names
+    return [f"{len(names)} files, {hashlib.sha256(chr(10).join(names).encode()).hexdigest()[:12]}"]
 
 
 def write_overview(job: Job, names: list[str], *, rows: int = 6, width_px: int = 480) -> None:
-    """Contact sheet DIR/overview.png: frame, its twin if there is one, and the class map, side by side."""
+    """Contact sheet DIR/overview.png: frame, its twin if there is one, and the class map (of a cel that
+    nobody traced the mask), side by side.
+    """
     strips = [_strip(job, name, width_px) for name in names[: rows * 2]]
     height = max(strip.shape[0] for strip in strips)
     strips = [cv2.copyMakeBorder(s, 0, height - s.shape[0] + 6, 0, 6, cv2.BORDER_CONSTANT) for s in strips]
@@ -307,7 +325,10 @@ def _strip(job: Job, name: str, width_px: int) -> NDArray[np.uint8]:
     pictures = [store.read_image(job.out, "frame", name)]
     if job.with_broadcast:
         pictures.append(store.read_image(job.out / store.BROADCAST, "frame", name))
-    pictures.append(store.CLASS_COLOURS[store.read_image(job.out, "classes", name)])
+    if (job.out / "classes" / f"{name}.png").is_file():
+        pictures.append(store.CLASS_COLOURS[store.read_image(job.out, "classes", name)])
+    else:
+        pictures.append(cv2.cvtColor(store.read_image(job.out, "cel_mask", name), cv2.COLOR_GRAY2RGB))
     h, w = pictures[0].shape[:2]
     size = width_px, round(h * width_px / w)
     return np.hstack([cv2.resize(p, size, interpolation=cv2.INTER_AREA) for p in pictures])

@@ -35,6 +35,38 @@ class Material:
     name: str
 
 
+@dataclass(frozen=True)
+class CelPicture:
+    """A painted cel with an alpha that nobody traced: it stays in its file until a scene shows it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Of the file, for the record."""
+        return self.path.name
+
+    def read(self) -> Material:
+        """Its paint and alpha; the classes are flat everywhere. Raises InputError."""
+        rgba = _transparent(self.path)
+        return Material(np.zeros(rgba.shape[:2], np.uint8), *_split(rgba), self.name)
+
+
+def find_cel_pictures(path: Path) -> list[CelPicture]:
+    """A picture, or all PNG pictures of a folder by name, each looked into.
+
+    Raises InputError where one is opaque or empty, MissingInputError where there is none.
+    """
+    if not path.is_dir():
+        found = [path]
+    elif not (found := sorted(path.glob("[!.]*.png"))):
+        raise MissingInputError(f"{path}: no PNG pictures of cels here")
+    for file in found:
+        if not _transparent(file)[..., 3].any():
+            raise InputError(f"{file}: nothing is painted; its alpha is 0 everywhere")
+    return [CelPicture(file) for file in found]
+
+
 def read_douga(path: Path, palette: Palette, mask: Path | None = None) -> Material:
     """A colour-traced drawing, or a class map: grey, or indexed in the colours of one of ours, ids 0 to 9.
 
@@ -53,24 +85,22 @@ def read_cel(path: Path, classes: Path, mask: Path | None = None) -> Material:
 
     Its own alpha is the mask, unless another is given. Raises InputError.
     """
-    image = _open(path)
-    rgba = np.asarray(image.convert("RGBA"))
+    rgba = np.asarray(_open(path).convert("RGBA")) if mask else _transparent(path)
     ids = np.asarray(_open(classes))
     if ids.ndim != 2 or ids.shape != rgba.shape[:2] or ids.max() >= NUM_CLASSES:
         raise InputError(
             f"{classes}: expected class ids 0 to {NUM_CLASSES - 1} in a grey or indexed picture of "
             f"{rgba.shape[1]}x{rgba.shape[0]}, the size of {path.name}"
         )
-    alpha = _mask(mask, ids)
-    if alpha is None:
-        alpha = np.ascontiguousarray(rgba[..., 3])
-        if alpha.min() == 255:
-            raise InputError(f"{path}: has no transparency; give a mask as the third file of --cel")
-    return Material(ids.astype(np.uint8), alpha, np.ascontiguousarray(rgba[..., :3]), path.name)
+    alpha, rgb = _split(rgba)
+    given = _mask(mask, ids)
+    return Material(ids.astype(np.uint8), alpha if given is None else given, rgb, path.name)
 
 
-def place(material: Material, size_wh: tuple[int, int], rng: np.random.Generator) -> CelArt:
+def place(material: Material | CelPicture, size_wh: tuple[int, int], rng: np.random.Generator) -> CelArt:
     """Paint the material, if it has no paint, and put it somewhere in a frame of this size."""
+    if isinstance(material, CelPicture):
+        material = material.read()
     rgb, mask, ids = material.rgb, material.mask, material.ids
     if rgb is None or mask is None:
         painted = paint_drawing(ids, rng, cel=mask)
@@ -110,6 +140,21 @@ def _mask(path: Path | None, ids: U8) -> U8 | None:
             f"{path}: is {mask.shape[::-1]}, expected {ids.shape[::-1]} (width, height) as the drawing"
         )
     return mask
+
+
+def _transparent(path: Path) -> U8:
+    """(H, W, 4) uint8, straight. Raises InputError where it is opaque."""
+    rgba = np.asarray(_open(path).convert("RGBA"))
+    if rgba[..., 3].min() == 255:
+        raise InputError(
+            f"{path}: has no transparency; give its class map and a mask as second and third file of --cel"
+        )
+    return rgba
+
+
+def _split(rgba: U8) -> tuple[U8, U8]:
+    """Alpha (H, W) and colours (H, W, 3)."""
+    return np.ascontiguousarray(rgba[..., 3]), np.ascontiguousarray(rgba[..., :3])
 
 
 def _open(path: Path) -> Image.Image:

@@ -37,7 +37,7 @@ from douga_training.simulate.sheet import CelArt, Sheet
 from douga_training.simulate.soft import GLOW_SHARE, SoftPlan, plan_soft
 
 if TYPE_CHECKING:
-    from douga_training.simulate.material import Material
+    from douga_training.simulate.material import CelPicture, Material
 
 U8 = NDArray[np.uint8]
 BOOK_LINE_PX = 2
@@ -92,6 +92,11 @@ class Production:
     name: str
     meta: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_traced(self) -> bool:
+        """False for a painted cel without a class map: `classes`, flat on it, says nothing, nor is kept."""
+        return bool(self.meta.get("traced", True))
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -126,7 +131,7 @@ def draw_scene(
     shot: str | None = None,
     background_kinds: Sequence[str] = (),
     crop_px: int | None = None,
-    given: Sequence[Material] = (),
+    given: Sequence[Material | CelPicture] = (),
     book: float = BOOK_SHARE,
     treated: float = 0.34,
     alike: float = 0.1,
@@ -151,7 +156,11 @@ def draw_scene(
     kind = _background_kind(seed, background_kinds)
     plate = _paint_plate(seed, kind, layout.size_wh, window)
     sheet, places = (None, []) if given else draw_cel(seed, layout, window, holding=soft)
-    art = sheet.resolve() if sheet is not None else _place_given(seed, given, layout, window)
+    told: dict[str, Any] = {}
+    if sheet is not None:
+        art = sheet.resolve()
+    else:
+        art, told = _place_given(seed, given, layout, window)
     plan = None
     if soft:
         plan = plan_soft(stream(seed, Part.SOFT), art, places or _middle_of(art), glow)
@@ -171,6 +180,7 @@ def draw_scene(
         "window_xywh": list(window),
         "compositing": asdict(settings),
     }
+    meta |= told
     if plan is not None:
         meta["soft"] = list(plan.kinds)
     return Scene(seed, layout, plate, art, sheet, front, settings, window, meta, plan)
@@ -334,15 +344,19 @@ def _paint_book(
 
 
 def _place_given(
-    seed: int, given: Sequence[Material], layout: Layout, window: tuple[int, int, int, int]
-) -> CelArt:
-    from douga_training.simulate.material import place  # brings scikit-image, which takes a second to load
+    seed: int, given: Sequence[Material | CelPicture], layout: Layout, window: tuple[int, int, int, int]
+) -> tuple[CelArt, dict[str, Any]]:
+    """One of them in the window of a frame, and for `meta` which, and whether somebody traced it."""
+    # Brings scikit-image, which takes a second to load.
+    from douga_training.simulate.material import Material, place
 
     rng = stream(seed, Part.CEL)
-    art = place(given[int(rng.integers(len(given)))], layout.size_wh, rng)
+    chosen = given[int(rng.integers(len(given)))]
+    art = place(chosen, layout.size_wh, rng)
     x, y, w, h = window
     part = np.s_[y : y + h, x : x + w]
-    return CelArt(art.rgb[part].copy(), art.alpha[part].copy(), art.ids[part].copy())
+    art = CelArt(art.rgb[part].copy(), art.alpha[part].copy(), art.ids[part].copy())
+    return art, {"drawing": chosen.name, "traced": isinstance(chosen, Material)}
 
 
 # -- truth ---------------------------------------------------------------------------------------------------

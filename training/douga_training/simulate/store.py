@@ -2,7 +2,7 @@
 in one.
 
     DIR/frame/STEM.png        RGB
-    DIR/classes/STEM.png      indexed, the index is the class id
+    DIR/classes/STEM.png      indexed, the index is the class id; none of a cel that nobody traced
     DIR/cel_mask/STEM.png     grey, 0 or 255
     DIR/alpha/STEM.png        grey, straight
     DIR/book_mask/STEM.png    grey, 0 or 255
@@ -94,12 +94,13 @@ def write_production(folder: Path, production: Production, twin: Production | No
     OutputError.
     """
     file = f"{production.name}.png"
+    kinds = [kind for kind in KINDS if kind != "classes" or production.is_traced]
     for root in (folder / BROADCAST, folder):
-        for kind in ("frame", FOUND, *(TRUTH_KINDS if root != folder else ())):
+        for kind in ("frame", FOUND, *(TRUTH_KINDS if root != folder else set(KINDS) - set(kinds))):
             (root / kind / file).unlink(missing_ok=True)
     if twin is not None:
         write_whole(folder / BROADCAST / "frame" / file, png_bytes(twin.frame))
-    for kind in KINDS:
+    for kind in kinds:
         image: U8 = getattr(production, kind)
         data = encode_indexed(image, CLASS_COLOURS) if kind == "classes" else png_bytes(image)
         if twin is not None and kind in TRUTH_KINDS:
@@ -195,5 +196,9 @@ def _mends(folder: Path, made_by: str) -> tuple[str, str]:
 
 def read_production(folder: Path, stem: str) -> Production:
     """Read a whole production back, meta included where the index has it. Raises InputError."""
-    images = {kind: read_image(folder, kind, stem) for kind in KINDS}
-    return Production(**images, name=stem, meta=read_index(folder).get(stem, {}))
+    index = read_index(folder) or (read_index(folder.parent) if folder.name == BROADCAST else {})
+    meta = index.get(stem, {})
+    kinds = [kind for kind in KINDS if kind != "classes" or meta.get("traced", True)]
+    images = {kind: read_image(folder, kind, stem) for kind in kinds}
+    images.setdefault("classes", np.zeros_like(images["cel_mask"]))
+    return Production(**images, name=stem, meta=meta)

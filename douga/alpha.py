@@ -19,6 +19,7 @@ from douga.ink import with_outline
 from douga.networks.gcn import Gcn
 from douga.paint import patch_means
 from douga.preprocess import lifted, to_tensor
+from douga.soft_borders import with_soft_borders
 from douga.types import F32, U8, Frame
 
 # What differs from nothing or from all by so little that nobody sees it is nothing or all: a sigmoid never
@@ -41,9 +42,10 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
 
     A "gcn" sees the frame at its own size near the borders of what its context finds, a night scene lifted as
     for stage one; then a paint that is surely opaque or surely clear is so wherever it lies, and the ink
-    around what is opaque is opaque. BiRefNet and IS-Net see it at the area that they were trained on, 1024 x
-    1024 px unless their recipe has another `seen_px`, and their answer is brought back to its size along the
-    frame's own edges, which is told in the frame's warnings.
+    around what is opaque is opaque, and hard borders are antialiased as the frame is. BiRefNet and IS-Net see
+    it at the area that they were trained on, 1024 x 1024 px unless their recipe has another `seen_px`, and
+    their answer is brought back to its size along the frame's own edges, which is told in the frame's
+    warnings.
     network: of `douga.cutout_weights.load_cutout_network`.
     """
     if network.info.stage == "cel":
@@ -52,7 +54,8 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
     if isinstance(network.network, Gcn):
         image = to_tensor(lifted(frame.rgb))
         answer = predict_near_borders(network, image, cells=BORDER_CELLS, on_step=on_step)
-        return Alpha(frame, without_haze(_settled(answer, frame.rgb)))
+        settled = _settled(answer, frame.rgb)
+        return Alpha(frame, without_haze(with_soft_borders(settled, frame.rgb)))
     on_step(0.0)
     return _seen_small(frame, network)
 

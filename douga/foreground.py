@@ -41,16 +41,16 @@ def _solve(colours: F32, alpha: F32, soft: NDArray[np.bool_]) -> F32:
     """The foreground's colour of each soft pixel, (N, 3)."""
     peak = (alpha >= _OPAQUE) | ((alpha >= _PEAK) & (alpha >= cv2.dilate(alpha, np.ones((3, 3), np.uint8))))
     here, cover = colours[soft], alpha[soft][:, None]
-    back = _nearest(colours, alpha <= _CLEAR, soft)
+    back = nearest_colours(colours, alpha <= _CLEAR, soft)
     own, mixed = colours.copy(), peak & soft
     share = cover[peak[soft]]
     own[mixed] = np.clip((colours[mixed] - (1 - share) * back[peak[soft]]) / share, 0, 1)
-    guess = _nearest(own, peak, soft)
+    guess = nearest_colours(own, peak, soft)
     left = here - cover * guess - (1 - cover) * back
     return np.clip(guess + cover * left / (cover**2 + (1 - cover) ** 2), 0, 1)
 
 
-def _nearest(colours: F32, source: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> F32:
+def nearest_colours(colours: F32, source: NDArray[np.bool_], wanted: NDArray[np.bool_]) -> F32:
     """For each of `wanted` the colour of the nearest of `source`, (N, 3); its own where there is none."""
     if not source.any():
         return colours[wanted]
@@ -68,6 +68,6 @@ def _bled(colours: F32, alpha: F32) -> F32:
     side = 2 * _BLEED_PX + 1
     around = cv2.dilate(on.astype(np.uint8), np.ones((side, side), np.uint8)).astype(bool) & ~on
     if around.any():
-        colours[around] = _nearest(colours, on, around)
+        colours[around] = nearest_colours(colours, on, around)
     colours[~on & ~around] = 0
     return colours

@@ -119,17 +119,16 @@ def test_the_ink_around_what_is_opaque_is_opaque(tmp_path: Path, monkeypatch: py
     assert not found[:, 81:].any()
 
 
-def test_a_hard_border_is_as_soft_as_the_frame_draws_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rgb = np.full((60, 120, 3), (90, 140, 200), np.uint8)
-    rgb[:, :60] = (210, 90, 80)
-    rgb[:, 60] = (150, 115, 140)  # half of either
+def test_a_hard_border_lies_where_the_frame_draws_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rgb = np.full((60, 120, 3), (60, 90, 140), np.uint8)
+    rgb[:, :60] = (230, 200, 180)
+    rgb[:, 60] = (145, 145, 160)  # half of either
     answer = np.full((60, 120), 0.05, np.float32)
     answer[:, :60] = 0.95
     monkeypatch.setattr("douga.alpha.predict_near_borders", lambda *_, **__: answer)
     found = find_alpha(Frame(rgb), tiny_gcn(tmp_path / "w.safetensors")).values
-    np.testing.assert_allclose(found[:, 59:62], np.tile([1, 0.5, 0], (60, 1)), atol=0.01)
+    np.testing.assert_array_equal(found[:, :60], 1)
+    np.testing.assert_array_equal(found[:, 61:], 0)  # pure background, which the outline's growth reaches
 
 
 def test_an_empty_frame_gives_an_empty_alpha_with_real_weights() -> None:

@@ -6,6 +6,7 @@ All of it is one run of Krita, whose steps stand in `krita_unusual`; one test a 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import cv2
@@ -20,6 +21,7 @@ STEPS = [
     *("large", "full", "older", "killed"),
 ]
 HOST_HELD_UP_S = 0.1
+PLANE_MB = 7680 * 4320 / 1e6  # of the class map, which Python moves once while it comes in
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +111,13 @@ def test_8k_holds_nobody_up(report: dict[str, Any]) -> None:
     assert found["made"], found["message"]
     assert found["titles"] == ["cel", "visible line"]
     # Of work, since others may have the core. Two calls of Krita's own put the group in and show it.
-    whole = [work_s for work_s, place in found["hardest_slices"] if place == "document.py:_enter"]
-    others = [work_s for work_s, place in found["hardest_slices"] if place != "document.py:_enter"]
-    assert len(whole) <= 2, found
-    assert max(whole, default=0.0) <= 5 * HOST_HELD_UP_S, found
-    assert max(others) <= HOST_HELD_UP_S, found
+    whole = [found_slice for found_slice in found["slices"] if found_slice[0] == "document.py:_enter"]
+    others = [found_slice for found_slice in found["slices"] if found_slice[0] != "document.py:_enter"]
+    assert len(whole) <= 2, whole
+    assert max(work_s for _, work_s, _ in whole) <= 5 * HOST_HELD_UP_S, whole
+    hardest, largest = max(others, key=itemgetter(1)), max(others, key=itemgetter(2))
+    assert hardest[1] <= HOST_HELD_UP_S, hardest
+    assert largest[2] <= 1.1 * PLANE_MB, largest
     before, after, most = found["memory_mb"]
     assert most - before <= 1500, found
     assert after - before <= 1000, found

@@ -336,24 +336,23 @@ def test_a_server_that_is_busy_after_loading_for_long_is_waited_for() -> None:
 
     troubles = [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED]
     greetings: list[Any] = []
-    waited_s = [0.0]
+    waited_s = 0.0
 
     def answer(asked: Any, context: Any) -> Any:
         context.set_trailing_metadata((("retry-after-ms", "100"),))
         if not isinstance(asked, pb.GetCapabilitiesRequest):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "so")
         greetings.append(asked)
-        if (
-            len(greetings) == 2
-        ):  # longer than anybody waits for a busy server, shorter than for one that loads
-            waited_s[0] = 100.0
         if len(greetings) <= len(troubles):
             context.abort(troubles[len(greetings) - 1], "so")
         return pb.GetCapabilitiesResponse(version="0.1.0", calls=["Reconstruct"])
 
     with scripted(answer) as target:
-        client = GrpcClient(Known(target), clock=lambda: time.monotonic() + waited_s[0])
-        error = _ended(client, client.submit(request())).error
+        client = GrpcClient(Known(target), clock=lambda: time.monotonic() + waited_s)
+        job = client.submit(request())
+        pump_until(client, lambda _: bool(greetings) and job.stage == "finding")
+        waited_s = 100.0  # longer than anybody waits for a busy server, shorter than for one that loads
+        error = _ended(client, job).error
         client.close()
     assert error is not None
     assert (error.kind, len(greetings)) == (Kind.BAD_REQUEST, 3)

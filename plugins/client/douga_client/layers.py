@@ -29,7 +29,7 @@ def class_bands(
     """
     colours = [0] * 256
     colours[class_id] = rgb | 255 << 24
-    data = bytes(class_map)
+    data = class_map if isinstance(class_map, (bytes, bytearray)) else bytes(class_map)
     rows = max(1, band_pixels // width)
     paint = _numpy_paint(colours) or _plain_paint(colours)
     for start in range(0, len(data), rows * width):
@@ -64,10 +64,10 @@ def cropped(pixels: Map, width: int, region: Region, channels: int = 4) -> bytea
     return out
 
 
-def within(data: bytes | bytearray, inside: bytes | None) -> bytes:
-    """Zero outside of a selection. inside: 255 within it, of the same size; None for all."""
+def within(data: bytes | bytearray, inside: bytes | None) -> bytes | bytearray:
+    """Zero outside of a selection. inside: 255 within it, of the same size; None for all: `data` itself."""
     if inside is None:
-        return bytes(data)
+        return data
     both = int.from_bytes(data, "little") & int.from_bytes(inside, "little")
     return both.to_bytes(len(data), "little")
 
@@ -83,7 +83,7 @@ def part_of(cutout: Cutout, region: Region | None, inside: bytes | None) -> Cuto
     return replace(cutout, width=region[2], height=region[3], alpha=within(alpha, inside), colors=colors)
 
 
-def _box(data: bytes, width: int, class_id: int, start: int, end: int) -> Region | None:
+def _box(data: bytes | bytearray, width: int, class_id: int, start: int, end: int) -> Region | None:
     """Where a class is between two beginnings of rows; None where it is not."""
     first = data.find(class_id, start, end)
     if first < 0:

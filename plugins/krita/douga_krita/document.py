@@ -27,7 +27,8 @@ _LOWEST = -len(STACKING) - 1  # rank of the cel's layer: below every class
 # Krita's colour labels by their number.
 _COLOURS = {"green": 2, "yellow": 3, "brown": 5, "red": 6, "purple": 7, "grey": 8}
 
-Planned = tuple[str, int, Iterator[Band], bytes | None]  # title, colour label, pixels and mask of a layer
+Plane = bytes | bytearray  # 8 bits a pixel
+Planned = tuple[str, int, Iterator[Band], Plane | None]  # title, colour label, pixels and mask of a layer
 
 
 class KritaDocument:
@@ -182,7 +183,7 @@ class KritaDocument:
             if ids.find(entry.class_id) >= 0:
                 yield -place_of(entry.key), self._planned_class(entry, ids, width)
 
-    def _planned_class(self, entry: PaletteClass, ids: bytes, width: int) -> Planned:
+    def _planned_class(self, entry: PaletteClass, ids: Plane, width: int) -> Planned:
         title = class_title(entry.key, self._language)
         bands = class_bands(ids, width, entry.class_id, entry.colors[0], _BAND_PIXELS)
         return title, _COLOURS.get(LABELS.get(entry.key, ""), 0), bands, None
@@ -212,14 +213,14 @@ def _part(frame: Frame) -> memoryview | bytearray:
     )
 
 
-def _rows_of(plane: bytes, width: int) -> Iterator[Band]:
+def _rows_of(plane: Plane, width: int) -> Iterator[Band]:
     rows = max(1, _BAND_PIXELS // width)
     for top in range(0, len(plane) // width, rows):
         part = bytearray(plane[top * width : (top + rows) * width])
         yield (0, top, width, len(part) // width), part
 
 
-def _plain_bands(bgra: Any, mask: bytes, width: int, band_pixels: int) -> Iterator[Band]:
+def _plain_bands(bgra: Any, mask: Plane, width: int, band_pixels: int) -> Iterator[Band]:
     view, rows = memoryview(bgra), max(1, band_pixels // width)
     for top in range(0, len(mask) // width, rows):
         part = view[top * width * 4 : (top + rows) * width * 4]

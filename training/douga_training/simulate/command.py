@@ -39,6 +39,8 @@ examples:
       512 x 512 windows, several a second
   douga simulate --out alphas --count 250 --alpha --broadcast
       data for cutouts: soft alphas
+  douga simulate --out painted --count 200 --painted --broadcast
+      soft gradients and faint lines, for stage one and cutouts
   douga simulate --out own --count 20 --drawing A0001.tga
       your own colour-traced drawing, painted and composited
   douga simulate --out cels --count 200 --broadcast --cel painted/
@@ -67,6 +69,7 @@ class Job:
     alike: float = 0.1
     soft: bool = False
     glow: float = GLOW_SHARE
+    painted: bool = False
     overwrite: bool = False
     given: tuple[Material | CelPicture, ...] = ()
 
@@ -82,6 +85,7 @@ class Job:
             "alike": self.alike,
             "alpha": self.soft,
             "glow": self.glow if self.soft else None,
+            "painted": self.painted,
             "drawings": _told([material.name for material in self.given]),
         }
 
@@ -143,6 +147,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help=f"with --alpha: share of frames with an aura around the cel (default: {GLOW_SHARE})",
     )
+    add(
+        "--painted",
+        action="store_true",
+        help="characters painted softly, with gradients and faint lines, as illustrations and visual novels "
+        "are; without class maps, for stage one and cutouts",
+    )
     own = partial(add, type=Path, action="append", default=[], nargs="+")
     own(
         "--drawing",
@@ -171,6 +181,8 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def run(args: argparse.Namespace) -> int:
     """Draw what the arguments ask for. Returns the exit status; raises DougaError for what cannot be done."""
+    if args.painted and (args.drawing or args.cel):
+        raise InputError("--painted: is for the simulator's own characters; leave --drawing and --cel out")
     job = Job(
         out=args.out,
         size_wh=args.size,
@@ -182,6 +194,7 @@ def run(args: argparse.Namespace) -> int:
         alike=args.alike,
         soft=args.alpha,
         glow=GLOW_SHARE if args.glow is None else args.glow,
+        painted=args.painted,
         overwrite=args.overwrite,
         given=tuple(_given(args)),
     )
@@ -271,6 +284,7 @@ def _draw_one(job: Job, seed: int) -> tuple[str, dict[str, Any]]:
         alike=job.alike,
         soft=job.soft,
         glow=job.glow,
+        painted=job.painted,
     )
     production = composite_scene(scene)
     twin = broadcast_scene(scene, production) if job.with_broadcast else None

@@ -33,6 +33,7 @@ from douga_training.simulate.compositing import (
 from douga_training.simulate.figure import Place
 from douga_training.simulate.layout import Layout, sample_layout
 from douga_training.simulate.look import make_look, make_style
+from douga_training.simulate.painted import paint_softly, sample_airbrush
 from douga_training.simulate.sheet import CelArt, Sheet
 from douga_training.simulate.soft import GLOW_SHARE, SoftPlan, plan_soft
 
@@ -64,6 +65,7 @@ class Part(IntEnum):
     LINES = 10
     SOFT = 11
     ALIKE = 12
+    PAINTED = 13
 
 
 def stream(seed: int, part: Part, *more: int) -> np.random.Generator:
@@ -94,7 +96,7 @@ class Production:
 
     @property
     def is_traced(self) -> bool:
-        """False for a painted cel without a class map: `classes`, flat on it, says nothing, nor is kept."""
+        """False for a painted cel that nobody traced: `classes` says nothing, nor is kept."""
         return bool(self.meta.get("traced", True))
 
 
@@ -137,6 +139,7 @@ def draw_scene(
     alike: float = 0.1,
     soft: bool = False,
     glow: float = GLOW_SHARE,
+    painted: bool = False,
 ) -> Scene:
     """Draw everything that a production consists of.
 
@@ -146,7 +149,8 @@ def draw_scene(
     painted foreground; what else a frame shows does not depend on it. treated: share of frames whose cel
     colours the composite changes. alike: share of frames whose background takes on a colour of the cel. soft:
     for cutouts: the same scene with wisps, veils, glass, glow, things in hands, motion blur and more shadows.
-    glow: share of the soft ones that have an aura.
+    glow: share of the soft ones that have an aura. painted: drawn characters have soft gradients and faint
+    lines; nobody could trace these.
     Raises InputError for an unknown shot or background, a size below 16 px, or a window larger than the
     frame.
     """
@@ -158,6 +162,10 @@ def draw_scene(
     sheet, places = (None, []) if given else draw_cel(seed, layout, window, holding=soft)
     told: dict[str, Any] = {}
     if sheet is not None:
+        if painted:
+            light_xy = make_look(stream(seed, Part.LIGHT)).light_xy
+            paint_softly(sheet, sample_airbrush(stream(seed, Part.PAINTED), light_xy))
+            told = {"painted": True, "traced": False}
         art = sheet.resolve()
     else:
         art, told = _place_given(seed, given, layout, window)

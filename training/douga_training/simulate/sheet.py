@@ -64,7 +64,7 @@ class Sheet:
         self.fill = np.full((h, w, 3), 255, np.uint8)  # paint, also below the lines
         self.ink = np.zeros((h, w, 3), np.uint8)  # colour of the visible line, where there is one
         self.ids = np.full((h, w), EMPTY, np.uint8)
-        self._owner = np.zeros((h, w), np.uint16)  # key of the topmost area
+        self.owner = np.zeros((h, w), np.uint16)  # key of the topmost area, 0 where there is none
         self._keys = 0
 
     def frame_box(self) -> tuple[float, float, float, float]:
@@ -116,7 +116,7 @@ class Sheet:
             cv2.fillPoly(self.ids, corners, int(fill), cv2.LINE_8, _SHIFT)
         x0, y0, x1, y1 = box
         mask = self._shape_mask(polygons, box).view(bool)
-        np.copyto(self._owner[y0:y1, x0:x1], self._keys, where=mask)
+        np.copyto(self.owner[y0:y1, x0:x1], self._keys, where=mask)
         return Area(self._keys, box)
 
     def tone(
@@ -150,7 +150,7 @@ class Sheet:
             x0, y0, x1, y1 = max(x0, around[0]), max(y0, around[1]), min(x1, around[2]), min(y1, around[3])
         if x0 >= x1 or y0 >= y1:
             return
-        owner = self._owner[y0:y1, x0:x1]
+        owner = self.owner[y0:y1, x0:x1]
         within = np.zeros(owner.shape, bool)
         for a in areas:
             within |= owner == a.key
@@ -204,7 +204,7 @@ class Sheet:
                           min(box[2], own[:, 2].max()), min(box[3], own[:, 3].max()))  # fmt: skip
         if x0 >= x1 or y0 >= y1:
             return
-        within = np.isin(self._owner[y0:y1, x0:x1], [a.key for a in areas])
+        within = np.isin(self.owner[y0:y1, x0:x1], [a.key for a in areas])
         if shape is not None:
             within &= self._shape_mask(shape, (x0, y0, x1, y1)).view(bool)
         x = (np.arange(x0, x1) + 0.5) / self.oversample + self._origin[0] - start[0]
@@ -250,7 +250,7 @@ class Sheet:
             cv2.line(mask, start, end, 1, thickness, cv2.LINE_8, _SHIFT)
         inked = mask.view(bool)
         if within is not None:
-            owner = self._owner[y0:y1, x0:x1]
+            owner = self.owner[y0:y1, x0:x1]
             keys = [within.key] if isinstance(within, Area) else [a.key for a in within]
             inked = inked & np.isin(owner, keys)
         np.copyto(self.ids[y0:y1, x0:x1], np.uint8(line), where=inked)
@@ -289,7 +289,7 @@ class Sheet:
         is_ink = cv2.compare(ids, int(DougaClass.VISIBLE_LINE), cv2.CMP_EQ)
         ink = self.ink[samples]
         if line_tint > 0:
-            ink = cv2.addWeighted(ink, 1 - line_tint, _tints(colour, ids, n, tint_depth), line_tint, 0)
+            ink = cv2.addWeighted(ink, 1 - line_tint, ink_tints(colour, ids, n, tint_depth), line_tint, 0)
         cv2.copyTo(ink, is_ink, colour)
         cover = _counts(cv2.compare(ids, EMPTY, cv2.CMP_NE), n)
         art.rgb[y0:y1, x0:x1] = _mean_colour(colour, ids, cover, n)
@@ -333,16 +333,21 @@ def _mean_colour(
     return rgb
 
 
-def _tints(paint: NDArray[np.uint8], ids: NDArray[np.uint8], n: int, depth: float) -> NDArray[np.uint8]:
+def ink_tints(
+    paint: NDArray[np.uint8], ids: NDArray[np.uint8], oversample: int, depth: float
+) -> NDArray[np.uint8]:
     """A darker, more saturated neighbour colour for every sample, from the paint within some 3 px of it or
     the nearest there is.
+
+    paint: (H, W, 3) uint8 sRGB and ids: (H, W) uint8 of a sheet's samples, `oversample` a pixel each way.
+    depth: brightness of a tint, as a share of its paint's. Returns (H, W, 3) uint8.
     """
     h, w = ids.shape
     is_paint = cv2.compare(ids, EMPTY, cv2.CMP_NE) & cv2.compare(
         ids, int(DougaClass.VISIBLE_LINE), cv2.CMP_NE
     )
     known = cv2.bitwise_and(paint, paint, mask=is_paint)
-    size = (w // n, h // n)
+    size = (w // oversample, h // oversample)
     held, share = (cv2.resize(samples, size, interpolation=cv2.INTER_AREA) for samples in (known, is_paint))
     tint = tints(held, share, _TINT_WINDOW_PX, depth)
     return cv2.resize(tint, (w, h), interpolation=cv2.INTER_NEAREST)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from douga_training.simulate.backgrounds import BACKGROUND_KINDS, paint_background
 from douga_training.simulate.books import BOOK_KINDS, paint_book
+from douga_training.simulate.chance import pick
 from douga_training.simulate.scenery import painting
 from douga_training.simulate.scenery.perspective import Camera
 
@@ -16,6 +17,7 @@ SMALL = (160, 90)
 def test_kinds_that_others_rely_on() -> None:
     asked = "sky clouds sunset night_sky foliage grass_field bushes forest mountains sea street town room"
     asked += " classroom corridor cafe car_interior night_town flat blurred watercolour lined abstract"
+    asked += " flat_clouds"
     assert set(asked.split()) <= set(BACKGROUND_KINDS)
     assert min(BACKGROUND_KINDS.values()) > 0
     assert {"bushes", "grass", "trunk", "branches", "desk", "pillar", "window_frame", "fence"} <= set(
@@ -33,6 +35,24 @@ def test_background_is_a_picture_and_repeats(kind: str) -> None:
     np.testing.assert_array_equal(first, again)
     others = [paint_background(np.random.default_rng(s), SMALL, kind) for s in (4, 5)]
     assert all((first != other).any() for other in others)
+
+
+def test_flat_clouds_have_hard_edges() -> None:
+    def steepest(kind: str, seed: int) -> float:
+        """Of 255 a px, where the picture changes most, finish and grain smoothed away."""
+        grey = cv2.cvtColor(
+            paint_background(np.random.default_rng(seed), (640, 360), kind), cv2.COLOR_RGB2GRAY
+        )
+        calm = cv2.medianBlur(grey, 5).astype(np.float32)
+        return float(np.percentile(np.abs(np.diff(calm, axis=0)), 99.7))
+
+    flat, heaped = ([steepest(kind, seed) for seed in range(12)] for kind in ("flat_clouds", "clouds"))
+    assert np.median(flat) > 1.5 * np.median(heaped)
+
+
+def test_flat_clouds_are_painted_where_they_are_asked_for_only() -> None:
+    found = {pick(np.random.default_rng(seed), BACKGROUND_KINDS) for seed in range(3000)}
+    assert found == set(BACKGROUND_KINDS) - {"flat_clouds"}
 
 
 @pytest.mark.parametrize("threads", [1, 2])

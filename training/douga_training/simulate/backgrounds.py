@@ -30,6 +30,7 @@ from douga_training.simulate.scenery.easel import Easel, Ink, finish
 from douga_training.simulate.scenery.light import pick_light
 
 Scene = Callable[[Easel], None]
+_BY_NAME = 1e-9  # weight of what is painted where it is asked for: others keep the frames that they have
 _LEAST_PX = 16  # nothing can be composed on less: smaller pictures are the corner of one of this size
 
 
@@ -44,6 +45,13 @@ def _clouds(easel: Easel) -> None:
     if easel.rng.random() < 0.4:
         skies.cirrus(easel, easel.rng.uniform(0.2, 0.7))
     skies.heap_clouds(easel, easel.rng.uniform(0.8, 1.2))
+
+
+def _flat_clouds(easel: Easel) -> None:
+    skies.clear_sky(easel)
+    if easel.rng.random() < 0.3:
+        skies.cirrus(easel, easel.rng.uniform(0.1, 0.4))
+    skies.flat_clouds(easel, easel.rng.uniform(0.7, 1.1))
 
 
 def _sunset(easel: Easel) -> None:
@@ -92,6 +100,7 @@ _SCENES: dict[str, tuple[Scene, float, str | None]] = {  # kind: (scene, weight,
     "flat": (plain.flat, 9, None),
     "watercolour": (plain.watercolour, 4, None),
     "abstract": (plain.abstract, 4, None),
+    "flat_clouds": (_flat_clouds, _BY_NAME, None),
 }
 _LINED = (
     "room",

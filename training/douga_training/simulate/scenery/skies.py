@@ -142,6 +142,39 @@ def heap_clouds(easel: Easel, horizon: float = 1.0) -> None:
         )
 
 
+def flat_clouds(easel: Easel, horizon: float = 1.0) -> None:
+    """Clouds as cut from paper: hard edges and a few flat tones, as if they were cel, but without lines."""
+    rng, light = easel.rng, easel.light
+    w, h = easel.size_wh
+    bright = light.lit((255, 254, 250))
+    tones = int(rng.integers(1, 4))
+    for depth in np.sort(rng.uniform(0.15, 1.0, int(rng.integers(2, 7)))):
+        width = w * depth * rng.uniform(0.2, 0.8)
+        base = h * horizon * (1.0 - 0.9 * depth * rng.uniform(0.1, 1.0))
+        puffs = _flat_puffs(rng, (rng.uniform(-0.1, 1.1) * w, base), width, width * rng.uniform(0.12, 0.3))
+        dark = blend(bright, light.sky_top, rng.uniform(0.08, 0.4))
+        for tone in range(tones):
+            share = tone / max(tones - 1, 1)
+            colour = blend(dark, bright, share) if tones > 1 else bright
+            for centre, radius in puffs:
+                lift = np.array([light.side * 0.1, -0.22]) * radius * share
+                shape = painting.blob(rng, centre + lift, (radius * (1 - 0.14 * share),) * 2, 0.02)
+                easel.shape(shape, easel.vary(colour, 1.5), lined=False)
+
+
+def _flat_puffs(
+    rng: np.random.Generator, base_xy: tuple[float, float], width: float, height: float
+) -> list[tuple[F32, float]]:
+    """Centres and radii, px, of the puffs of one cloud: large in its middle, small at its ends."""
+    count = int(rng.integers(5, 26))
+    along = np.linspace(-0.5, 0.5, count) + rng.normal(0, 0.03, count)
+    hull = np.sqrt(np.clip(1 - (2 * along) ** 2, 0.04, 1))
+    radius = height * hull * rng.uniform(0.25, 0.6, count)
+    y = -height * hull * rng.uniform(0.0, 0.7, count)
+    centres = np.stack([along * width, y], -1) + np.asarray(base_xy)
+    return [(centre.astype(np.float32), float(r)) for centre, r in zip(centres, radius, strict=True)]
+
+
 def low_sun(easel: Easel, horizon: float) -> None:
     """The disc of the sun near the horizon and the light around it."""
     rng = easel.rng

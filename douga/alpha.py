@@ -26,6 +26,9 @@ from douga.types import F32, U8, Frame
 # gets there by itself, and would leave a haze over an empty frame. Fixed, so that no frame is stretched by
 # its own extremes.
 _HAZE = 4 / 255
+# What our own small networks call nearly all is all, and nearly nothing nothing: so a figure is not a little
+# transparent in patches. What lies between the two inner values is soft, and stays.
+_NEARLY = (0.06, 0.2, 0.7, 0.88), (0.0, 0.2, 0.7, 1.0)
 # The published BiRefNet and IS-Net are trained on pictures of 1024 x 1024 px and see objects at that scale.
 SEEN_PX = 1024
 _GRID_PX = 32
@@ -41,8 +44,9 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
     """Ask a network. Stage one's weights ("cel") give their hard mask; others a soft alpha.
 
     A "gcn" sees the frame at its own size near the borders of what its context finds, a night scene lifted as
-    for stage one; then a paint that is surely opaque or surely clear is so wherever it lies, and the ink
-    around what is opaque is opaque, and hard borders are antialiased as the frame is. BiRefNet and IS-Net see
+    for stage one; then a paint that is surely opaque or surely clear is so wherever it lies, the ink around
+    what is opaque is opaque, what is nearly all or nothing is so, and hard borders are antialiased as the
+    frame is. BiRefNet and IS-Net see
     it at the area that they were trained on, 1024 x 1024 px unless their recipe has another `seen_px`, and
     their answer is brought back to its size along the frame's own edges, which is told in the frame's
     warnings.
@@ -54,7 +58,7 @@ def find_alpha(frame: Frame, network: LoadedNetwork, *, on_step: OnStep = lambda
     if isinstance(network.network, Gcn):
         image = to_tensor(lifted(frame.rgb))
         answer = predict_near_borders(network, image, cells=BORDER_CELLS, on_step=on_step)
-        settled = _settled(answer, frame.rgb)
+        settled = _decided(_settled(answer, frame.rgb))
         return Alpha(frame, without_haze(with_soft_borders(settled, frame.rgb)))
     on_step(0.0)
     return _seen_small(frame, network)
@@ -72,6 +76,11 @@ def _settled(alpha: F32, rgb: U8) -> F32:
     out = np.where(mean >= _OPAQUE, np.float32(1), np.where(mean <= _CLEAR, np.float32(0), alpha))
     opaque = (out >= _SOLID).astype(np.uint8)
     return np.where(with_outline(opaque, rgb) > opaque, np.float32(1), out)
+
+
+def _decided(alpha: F32) -> F32:
+    """Nearly opaque is opaque, nearly clear is clear, without a step: see _NEARLY. (H, W)"""
+    return np.interp(alpha, *_NEARLY).astype(np.float32)
 
 
 def seen_size(size_hw: tuple[int, int], side_px: int = SEEN_PX) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from douga_training.simulate.scenery import painting
 from douga_training.simulate.scenery.perspective import Camera
 
 from douga.errors import InputError
+from douga.types import U8
 
 SMALL = (160, 90)
 
@@ -17,7 +18,7 @@ SMALL = (160, 90)
 def test_kinds_that_others_rely_on() -> None:
     asked = "sky clouds sunset night_sky foliage grass_field bushes forest mountains sea street town room"
     asked += " classroom corridor cafe car_interior night_town flat blurred watercolour lined abstract"
-    asked += " flat_clouds"
+    asked += " flat_clouds poster_colour"
     assert set(asked.split()) <= set(BACKGROUND_KINDS)
     assert min(BACKGROUND_KINDS.values()) > 0
     assert {"bushes", "grass", "trunk", "branches", "desk", "pillar", "window_frame", "fence"} <= set(
@@ -50,9 +51,31 @@ def test_flat_clouds_have_hard_edges() -> None:
     assert np.median(flat) > 1.5 * np.median(heaped)
 
 
-def test_flat_clouds_are_painted_where_they_are_asked_for_only() -> None:
+@pytest.mark.parametrize("corners", [4, 20])
+def test_laid_in_paint_is_flat_with_hard_edges_and_keeps_the_picture(corners: int) -> None:
+    across, down = np.meshgrid(np.linspace(30, 220, 320), np.linspace(220, 60, 180))
+    smooth = np.stack([across, down, 0.5 * (across + down)], -1).astype(np.uint8)
+    smooth[60:120, 100:200] = (250, 40, 40)
+
+    def laid_in(*radii: float) -> U8:
+        rng = np.random.default_rng(5)
+        return painting.lay_in(smooth, rng, radii, corners=corners, long=2.0, loose=8.0, jitter=6.0)
+
+    def strays(picture: U8) -> float:
+        return float(np.abs(picture.astype(int) - smooth).mean())
+
+    broad, fine = laid_in(24), laid_in(24, 12, 6)
+    steps = np.abs(np.diff(broad.astype(int), axis=1)).max(-1)
+    assert np.mean(steps == 0) > 0.8  # one tone inside of every dab
+    assert np.percentile(steps[steps > 0], 75) > 5 * np.abs(np.diff(smooth[:50].astype(int), axis=1)).max()
+    assert strays(fine) < 0.7 * strays(broad)
+    assert strays(fine) < 10
+    np.testing.assert_array_equal(fine, laid_in(24, 12, 6))
+
+
+def test_kinds_by_name_are_painted_where_they_are_asked_for_only() -> None:
     found = {pick(np.random.default_rng(seed), BACKGROUND_KINDS) for seed in range(3000)}
-    assert found == set(BACKGROUND_KINDS) - {"flat_clouds"}
+    assert found == set(BACKGROUND_KINDS) - {"flat_clouds", "poster_colour"}
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -48,10 +48,17 @@ def _clouds(easel: Easel) -> None:
 
 
 def _flat_clouds(easel: Easel) -> None:
+    rng = easel.rng
+    w, h = easel.size_wh
     skies.clear_sky(easel)
-    if easel.rng.random() < 0.3:
-        skies.cirrus(easel, easel.rng.uniform(0.1, 0.4))
-    skies.flat_clouds(easel, easel.rng.uniform(0.7, 1.1))
+    if rng.random() < 0.3:
+        skies.cirrus(easel, rng.uniform(0.1, 0.4))
+    horizon = rng.uniform(0.7, 1.1)
+    skies.flat_clouds(easel, horizon)
+    if rng.random() < 0.5:
+        foliage.meadow(easel, h * horizon)
+        for x, size in rng.uniform((-0.1, 0.05), (1.1, 0.2), (int(rng.integers(0, 7)), 2)):
+            foliage.bush(easel, (x * w, h * min(horizon, 1)), (1.4 * size * h, size * h), 60 * size + 8, 600)
 
 
 def _sunset(easel: Easel) -> None:
@@ -66,6 +73,24 @@ def _sunset(easel: Easel) -> None:
 def _night_sky(easel: Easel) -> None:
     skies.clear_sky(easel)
     skies.stars(easel)
+
+
+def _poster_colour(easel: Easel) -> None:
+    """Any place laid in with poster colour: hard edges and single tones everywhere, as cels have."""
+    rng, u = easel.rng, easel.unit_px
+    scene, _, _ = _SCENES[str(rng.choice(_LAID_IN))]
+    scene(easel)
+    broad = rng.uniform(30, 90)
+    radii = [radius * u for radius in broad * 0.5 ** np.arange(5) if radius >= rng.uniform(4, 12)]
+    easel.rgb[:] = painting.lay_in(
+        easel.rgb,
+        rng,
+        radii,
+        corners=int(rng.choice([4, 5, 7, 20])),
+        long=rng.uniform(1, 4),
+        loose=rng.uniform(8, 30),
+        jitter=rng.uniform(2, 14),
+    )
 
 
 def _car(easel: Easel) -> None:
@@ -101,6 +126,7 @@ _SCENES: dict[str, tuple[Scene, float, str | None]] = {  # kind: (scene, weight,
     "watercolour": (plain.watercolour, 4, None),
     "abstract": (plain.abstract, 4, None),
     "flat_clouds": (_flat_clouds, _BY_NAME, None),
+    "poster_colour": (_poster_colour, _BY_NAME, None),
 }
 _LINED = (
     "room",
@@ -113,6 +139,22 @@ _LINED = (
     "bushes",
     "mountains",
 )  # scenes that can also be drawn with ink
+_LAID_IN = (
+    "clouds",
+    "clouds",
+    "flat_clouds",
+    "sunset",
+    "foliage",
+    "grass_field",
+    "bushes",
+    "forest",
+    "mountains",
+    "sea",
+    "street",
+    "town",
+    "watercolour",
+    "abstract",
+)  # scenes that poster colour is tried on
 _BLURRED = (
     "street",
     "cafe",

@@ -187,6 +187,55 @@ def dab_over(
     convexes(image, shapes[even], colours[even])
 
 
+def lay_in(
+    image: U8,
+    rng: np.random.Generator,
+    radii_px: Sequence[float],
+    *,
+    corners: int,
+    long: float,
+    loose: float,
+    jitter: float,
+) -> U8:
+    """The same picture laid in with opaque paint: dabs of one tone with hard edges, broad ones first.
+
+    The order of sizes and the mending of what strays are Hertzmann's ("Painterly rendering with curved brush
+    strokes of multiple sizes", 1998). radii_px: of the dabs, from broad to fine. corners: of a dab's outline;
+    many make it round. long: how much longer than wide a dab is; it lies along the edges of the picture.
+    loose: how far, 0 to 255, the paint may stray before a finer dab mends it. jitter: spread of the tones, 0
+    to 255. Returns a new image of the same shape.
+    """
+    canvas = soft_blur(image, radii_px[0])
+    for layer, radius in enumerate(radii_px):
+        wanted = soft_blur(image, 0.5 * radius)
+        h, w = image.shape[:2]
+        grid_wh = max(1, round(w / radius)), max(1, round(h / radius))
+        strays = cv2.resize(cv2.absdiff(wanted, canvas).max(-1), grid_wh, interpolation=cv2.INTER_AREA)
+        cells = np.argwhere((strays > loose) | (layer == 0))
+        row, column = cells[rng.permutation(len(cells))].T
+        spot = rng.uniform(0, 1, (len(cells), 2)) + np.stack([column, row], -1)
+        centre = np.minimum(spot * (w / grid_wh[0], h / grid_wh[1]), (w - 1, h - 1))
+        grey = cv2.cvtColor(cv2.resize(wanted, grid_wh, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
+        slope_x, slope_y = (cv2.Sobel(grey, cv2.CV_32F, dx, 1 - dx)[row, column] for dx in (1, 0))
+        angle = np.arctan2(slope_x, -slope_y) + rng.normal(0, 0.4, len(cells))
+        x, y = centre.astype(int).T
+        tones = wanted[y, x] + rng.normal(0, jitter, (len(x), 1)) + rng.normal(0, 0.3 * jitter, (len(x), 3))
+        convexes(canvas, _dabs(rng, centre, angle, radius, long, corners), np.clip(tones, 0, 255))
+    return canvas
+
+
+def _dabs(
+    rng: np.random.Generator, centre: np.ndarray, angle: np.ndarray, radius: float, long: float, corners: int
+) -> np.ndarray:
+    """Outlines, (N, corners, 2) px, of dabs that lie at (N, 2) px along an angle (N,) in radians."""
+    count = len(centre)
+    turn = np.linspace(0, 2 * np.pi, corners, endpoint=False) + rng.uniform(0, 2 * np.pi, (count, 1))
+    reach = radius * rng.uniform(0.8, 1.5, (count, 1)) * rng.uniform(0.85, 1.15, (count, corners))
+    along, across = np.cos(turn) * reach * np.sqrt(long), np.sin(turn) * reach / np.sqrt(long)
+    cos, sin = np.cos(angle)[:, None], np.sin(angle)[:, None]
+    return np.stack([along * cos - across * sin, along * sin + across * cos], -1) + centre[:, None]
+
+
 def wobble(image: U8, rng: np.random.Generator, cell_px: float, reach_px: float) -> U8:
     """Push the pixels about by smooth noise, so that ruled edges look drawn by hand."""
     h, w = image.shape[:2]

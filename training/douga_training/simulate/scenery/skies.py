@@ -9,7 +9,7 @@ from douga.types import F32
 from douga_training.simulate.scenery import painting
 from douga_training.simulate.scenery.easel import Easel
 from douga_training.simulate.scenery.light import blend
-from douga_training.simulate.sheet import Rgb
+from douga_training.simulate.sheet import Points, Rgb
 
 
 def clear_sky(easel: Easel, horizon: float = 1.0) -> None:
@@ -143,16 +143,25 @@ def heap_clouds(easel: Easel, horizon: float = 1.0) -> None:
 
 
 def flat_clouds(easel: Easel, horizon: float = 1.0) -> None:
-    """Clouds as cut from paper: hard edges and a few flat tones, as if they were cel, but without lines."""
+    """Clouds as cut from paper: hard edges and a few flat tones, as if they were cel, but without lines.
+
+    Either lit from one side in steps, or dappled: every puff has a tone of its own.
+    """
     rng, light = easel.rng, easel.light
     w, h = easel.size_wh
     bright = light.lit((255, 254, 250))
     tones = int(rng.integers(1, 4))
     for depth in np.sort(rng.uniform(0.15, 1.0, int(rng.integers(2, 7)))):
-        width = w * depth * rng.uniform(0.2, 0.8)
+        width = w * depth * rng.uniform(0.2, 0.9)
         base = h * horizon * (1.0 - 0.9 * depth * rng.uniform(0.1, 1.0))
-        puffs = _flat_puffs(rng, (rng.uniform(-0.1, 1.1) * w, base), width, width * rng.uniform(0.12, 0.3))
+        puffs = _flat_puffs(rng, (rng.uniform(-0.1, 1.1) * w, base), width, width * rng.uniform(0.12, 0.35))
         dark = blend(bright, light.sky_top, rng.uniform(0.08, 0.4))
+        if rng.random() < 0.4:
+            for centre, radius in puffs:
+                colour = blend(dark, bright, rng.beta(1.2, 0.6))
+                shape = painting.blob(rng, centre, (radius * rng.uniform(0.9, 1.4), radius), 0.02)
+                easel.shape(shape, easel.vary(colour, 2.5), lined=False)
+            continue
         for tone in range(tones):
             share = tone / max(tones - 1, 1)
             colour = blend(dark, bright, share) if tones > 1 else bright
@@ -164,15 +173,15 @@ def flat_clouds(easel: Easel, horizon: float = 1.0) -> None:
 
 def _flat_puffs(
     rng: np.random.Generator, base_xy: tuple[float, float], width: float, height: float
-) -> list[tuple[F32, float]]:
+) -> list[tuple[Points, float]]:
     """Centres and radii, px, of the puffs of one cloud: large in its middle, small at its ends."""
-    count = int(rng.integers(5, 26))
-    along = np.linspace(-0.5, 0.5, count) + rng.normal(0, 0.03, count)
+    count = int(rng.integers(5, 26)) * int(rng.integers(1, 4))
+    along = rng.permutation(np.linspace(-0.5, 0.5, count)) + rng.normal(0, 0.03, count)
     hull = np.sqrt(np.clip(1 - (2 * along) ** 2, 0.04, 1))
     radius = height * hull * rng.uniform(0.25, 0.6, count)
-    y = -height * hull * rng.uniform(0.0, 0.7, count)
+    y = -height * hull * rng.uniform(0.0, 1.0 if count > 40 else 0.7, count)
     centres = np.stack([along * width, y], -1) + np.asarray(base_xy)
-    return [(centre.astype(np.float32), float(r)) for centre, r in zip(centres, radius, strict=True)]
+    return [(centre, float(r)) for centre, r in zip(centres, radius, strict=True)]
 
 
 def low_sun(easel: Easel, horizon: float) -> None:

@@ -14,7 +14,7 @@ from douga_training.simulate import command, store
 from douga_training.simulate.alike import in_colour_of
 from douga_training.simulate.colours import swatch
 from douga_training.simulate.compositing import Compositing, over, sample_compositing
-from douga_training.simulate.layout import SHOTS, sample_layout
+from douga_training.simulate.layout import EFFECTS, SHOTS, sample_layout
 from douga_training.simulate.production import (
     Part,
     Production,
@@ -264,6 +264,19 @@ def test_layouts_hold_crowds_things_and_empty_frames() -> None:
     assert 0.08 < np.mean([bool(k - {"figure"}) for k in kinds]) < 0.2
     assert max(len(layout.actors) for layout in layouts) >= 4
     assert {layout.size_wh for layout in layouts} == {(1920, 1080), (1600, 900), (1280, 720)}
+
+
+def test_a_cut_of_effects_is_full_of_them() -> None:
+    layouts = [
+        sample_layout(stream(seed, Part.LAYOUT), size_wh=(1920, 1080), shot=EFFECTS) for seed in range(100)
+    ]
+    sizes = [[a.size_px for a in layout.actors if a.kind == "effect"] for layout in layouts]
+    assert min(map(len, sizes)) >= 1
+    assert 0.7 * 1080 < np.median([max(some) for some in sizes]) < 1.8 * 1080
+    assert 0.15 < np.mean([any(a.kind == "figure" for a in layout.actors) for layout in layouts]) < 0.45
+    drawn = draw_scene(4, (96, 64), shot=EFFECTS)
+    assert drawn.meta["shot"] == EFFECTS
+    assert np.mean(drawn.art.alpha > 127) > 0.1
 
 
 def test_a_crop_is_a_window_of_the_same_drawing() -> None:

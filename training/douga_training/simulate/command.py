@@ -21,7 +21,7 @@ from tqdm import tqdm
 from douga.errors import InputError
 from douga.palettes import load_palette
 from douga_training.simulate import store
-from douga_training.simulate.layout import SHOTS
+from douga_training.simulate.layout import EFFECTS, SHOTS
 from douga_training.simulate.production import BOOK_SHARE, broadcast_scene, composite_scene, draw_scene
 from douga_training.simulate.soft import GLOW_SHARE
 
@@ -108,7 +108,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="WxH",
         help="frame size; left out, mostly 1920x1080 with some smaller ones",
     )
-    add("--shot", choices=SHOTS, help="how close the characters are; left out, all kinds")
+    add(
+        "--shot",
+        choices=(*SHOTS, EFFECTS),
+        help="how close the characters are; left out, all kinds. effects: smoke, blasts, water and fire that "
+        "fill the frame",
+    )
     add(
         "--background", action="append", default=[], metavar="KIND", help="only this kind; may be given again"
     )

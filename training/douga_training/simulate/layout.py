@@ -9,6 +9,7 @@ import numpy as np
 from douga.errors import InputError
 
 SHOTS = ("extreme_close_up", "close_up", "medium", "long")
+EFFECTS = "effects"  # a cut of effects that fill the frame; drawn where it is asked for
 _SHOT_SHARES = (0.12, 0.33, 0.33, 0.22)
 _FRAME_SIZES = ((1920, 1080), (1600, 900), (1280, 720))
 _FRAME_SHARES = (0.8, 0.1, 0.1)
@@ -61,14 +62,17 @@ class Layout:
 def sample_layout(
     rng: np.random.Generator, *, size_wh: tuple[int, int] | None = None, shot: str | None = None
 ) -> Layout:
-    """Choose a picture. A shot that is asked for always has a character in it.
+    """Choose a picture. A shot that is asked for, one of SHOTS, always has a character in it; EFFECTS has
+    large effects, and a character now and then.
 
     Raises InputError for an unknown shot.
     """
-    if shot is not None and shot not in SHOTS:
-        raise InputError(f"shot: got {shot!r}, expected one of {', '.join(SHOTS)}")
+    if shot is not None and shot not in (*SHOTS, EFFECTS):
+        raise InputError(f"shot: got {shot!r}, expected one of {', '.join((*SHOTS, EFFECTS))}")
     drawn_size = _FRAME_SIZES[int(rng.choice(len(_FRAME_SIZES), p=_FRAME_SHARES))]
     size = size_wh or drawn_size
+    if shot == EFFECTS:
+        return _cut_of_effects(rng, size)
     drawn_shot = str(rng.choice(SHOTS, p=_SHOT_SHARES))
     content = str(rng.choice(["figures", "things", "both", "empty"], p=[0.81, 0.055, 0.085, 0.05]))
     if shot is not None and content in ("things", "empty"):
@@ -83,6 +87,16 @@ def sample_layout(
             thing = _thing(rng, size, kind)
             actors.insert(int(rng.integers(0, len(actors) + 1)), thing)
     return Layout(size, kind if content != "empty" else "empty", tuple(actors), roll)
+
+
+def _cut_of_effects(rng: np.random.Generator, size_wh: tuple[int, int]) -> Layout:
+    w, h = size_wh
+    actors = _figures(rng, size_wh, str(rng.choice(SHOTS[1:])), 0.0) if rng.random() < 0.3 else []
+    for _ in range(int(rng.integers(1, 7))):
+        size = h * float(np.exp(rng.uniform(np.log(0.35), np.log(1.8))))
+        xy = float(rng.uniform(0, 1)) * w, float(rng.uniform(0.2, 1)) * h
+        actors.insert(int(rng.integers(0, len(actors) + 1)), Actor("effect", xy, size))
+    return Layout(size_wh, EFFECTS, tuple(actors))
 
 
 def _figures(rng: np.random.Generator, size_wh: tuple[int, int], shot: str, roll: float) -> list[Actor]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from douga.classes import LINE_CLASSES
-from douga.postprocess.skeleton import JUNCTION, Index, kinds, line_pixels, links, offsets, parts, widen
+from douga.postprocess.skeleton import JUNCTION, Index, kinds, line_pixels, links, offsets, parts, stroke
 from douga.types import F32, U8
 
 # A stretch of another class splits a branch if it has a sixth of its pixels, within these bounds: a long
@@ -122,10 +122,7 @@ def _joints(skeleton: U8, graph: _Branches, ids: U8) -> U8:
 def _paint(skeleton: U8, graph: _Branches, ids: U8, width_px: int) -> U8:
     out = np.zeros(skeleton.shape, np.uint8)
     for c in reversed(LINE_CLASSES):
-        if (ids == c).any():
-            one = np.zeros(skeleton.shape, np.uint8)
-            one.reshape(-1)[graph.pixels[ids == c]] = 1
-            np.copyto(out, np.uint8(c), where=widen(one, width_px).view(bool))
+        stroke(out, graph.pixels[ids == c], width_px, c)
     # The pen of the upper class runs over its neighbours. Where a branch changes its class it would run on
     # further at every cleaning, and a short trace line in an eye would vanish: there the middle is kept.
     free = graph.pixels[~graph.joint]

@@ -204,14 +204,15 @@ def lost_lines(line_probability: F32, lines: U8, rgb: U8, cel: U8, noise_level: 
     half_seen = thin(padded((line_probability > _HALF_SEEN).view(np.uint8)))
     known = cv2.dilate(lines, np.ones((2 * _BESIDE_PX - 1,) * 2, np.uint8))
     candidates = half_seen[1:-1, 1:-1] & several & (1 - known)
-    count, part, stats, _ = cv2.connectedComponentsWithStats(candidates, connectivity=8, ltype=cv2.CV_32S)
+    _, part = cv2.connectedComponents(candidates, connectivity=8, ltype=cv2.CV_32S)
     pixels = line_pixels(padded(candidates))
     if not len(pixels):
         return candidates
     of = np.pad(part, 1).reshape(-1)[pixels]
     shown = look_across(half_seen, pixels, (line_probability > _HALF_SEEN).view(np.uint8), rgb).shown
-    mean = np.bincount(of, shown, minlength=count) / np.maximum(stats[:, cv2.CC_STAT_AREA], 1)
-    keep = (stats[:, cv2.CC_STAT_AREA] >= _LOST_PX) & (mean >= _LOST[0] + _LOST[1] * noise_level)
+    size = np.bincount(of)
+    mean = np.bincount(of, shown) / np.maximum(size, 1)
+    keep = (size >= _LOST_PX) & (mean >= _LOST[0] + _LOST[1] * noise_level)
     keep[0] = False
     # Back to the lines that it hangs on.
     reach = cv2.dilate(keep.view(np.uint8)[part], np.ones((2 * _BESIDE_PX + 1,) * 2, np.uint8))

@@ -143,8 +143,8 @@ def _beside(mask: U8, pixels: Index) -> Index:
 
 def without_pinholes(mask: U8, hole_px: int) -> U8:
     """Fill the holes of fewer than `hole_px` pixels, 4-connected, in a padded 0/1 mask."""
-    _, label, stats, _ = cv2.connectedComponentsWithStats(1 - mask, connectivity=4)
-    small = (stats[:, cv2.CC_STAT_AREA] < hole_px).astype(np.uint8)
+    _, label = cv2.connectedComponents(1 - mask, connectivity=4)
+    small = (np.bincount(label.reshape(-1)) < hole_px).astype(np.uint8)
     small[[0, label[0, 0]]] = 0  # the lines themselves, and what lies around the frame
     return mask | small[label]
 
@@ -269,6 +269,18 @@ def widen(skeleton: U8, width_px: int) -> U8:
     """Draw a skeleton with a square pen of `width_px`. skeleton: padded 0/1 mask; so is the result."""
     middle = (width_px // 2, width_px // 2)
     return padded(cv2.dilate(unpadded(skeleton), np.ones((width_px, width_px), np.uint8), anchor=middle))
+
+
+def stroke(image: U8, path: Index, width_px: int, value: int) -> None:
+    """Paint a path into a padded image with the pen of `widen`. path: flat indices of its pixels."""
+    height, width = image.shape
+    y, x = np.divmod(path, width)
+    first, last = width_px // 2 - width_px + 1, width_px // 2
+    # One row of the pen after the other; nothing is painted on the border of the padded image.
+    for dy in range(first, last + 1):
+        row = np.clip(y + dy, 1, height - 2) * width
+        for dx in range(first, last + 1):
+            image.reshape(-1)[row + np.clip(x + dx, 1, width - 2)] = value
 
 
 def pen_path(lines: U8, width_px: int) -> U8:

@@ -15,7 +15,7 @@ from douga.classes import LINE_CLASSES, NUM_CLASSES, DougaClass
 from douga.errors import InputError
 from douga.evaluate import Score, score_classes
 from douga.postprocess import clean_douga
-from douga.postprocess.skeleton import padded, pen_path, thin, unpadded, widen
+from douga.postprocess.skeleton import line_pixels, padded, pen_path, stroke, thin, unpadded, widen
 from douga.types import CelMask
 
 U8 = NDArray[np.uint8]
@@ -335,6 +335,20 @@ def test_thinning_keeps_what_is_connected(seed: int, share: float) -> None:
         assert counts[0] == counts[1]
     assert np.array_equal(thinned, unpadded(thin(padded(thinned))))
     assert not (thinned & ~mask).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    width_px=st.integers(1, 15),
+)
+def test_a_path_is_painted_as_it_is_widened(seed: int, height: int, width: int, width_px: int) -> None:
+    path = padded((np.random.default_rng(seed).random((height, width)) < 0.05).view(np.uint8))
+    painted = np.zeros_like(path)
+    stroke(painted, line_pixels(path), width_px, 7)
+    assert np.array_equal(painted, 7 * widen(path, width_px))
 
 
 def test_pinholes_of_a_thick_line_leave_no_rings() -> None:
